@@ -1,0 +1,105 @@
+# `make demo` and `make test` set everything up from a clean clone; `make` alone lists what there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+export BENTOML_DO_NOT_TRACK := True
+export UV_CUSTOM_COMPILE_COMMAND := make lock
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The first interpreter that runs and is new enough; PYTHON=... names another.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo "$$p" && break; done)
+UV_VERSION := $(shell sed -n 's/^uv==\([^ ;]*\).*/\1/p' requirements.lock)
+UV := VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv -q --no-progress pip
+ENGINE := kernel_magics widgets extension/modelyard_lab templates
+LABEXTENSION := extension/modelyard_lab/labextension/package.json
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+# -- environments -------------------------------------------------------------------------------------------------
+
+$(BIN)/uv:
+	@test -n "$(PYTHON)" || { echo "modelyard needs Python 3.11, 3.12 or 3.13; none found. Install one, or type: make PYTHON=/path/to/python"; exit 1; }
+	@echo "making $(VENV) with $(PYTHON)"
+	@$(PYTHON) -m venv $(VENV) || { echo "'$(PYTHON) -m venv' failed; on Debian type: apt-get install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+
+$(VENV)/.base: requirements.lock pyproject.toml extension/package.json | $(BIN)/uv
+	@echo "installing what requirements.lock pins"
+	@$(UV) sync requirements.lock
+	@SKIP_JUPYTER_BUILDER=1 $(UV) install --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.base requirements-dev.lock
+	@echo "installing what requirements-dev.lock pins"
+	@$(UV) install -r requirements-dev.lock
+	@touch $@
+
+.PHONY: lock
+lock: | $(BIN)/uv ## write both lock files anew from pyproject.toml
+	$(BIN)/uv -q pip compile pyproject.toml --group demo --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url -o requirements.lock
+	$(BIN)/uv -q pip compile pyproject.toml --group dev -c requirements.lock --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url -o requirements-dev.lock
+
+# -- the main job -------------------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: $(VENV)/.base ## notebook 01: cross-validate, tune, package, serve on loopback, predict
+	@$(BIN)/python example_notebooks/demo.py run
+
+.PHONY: stop
+stop: $(VENV)/.base ## stop what `make demo` started
+	@$(BIN)/python example_notebooks/demo.py stop
+
+.PHONY: lab
+lab: $(VENV)/.base ## open the example notebooks in JupyterLab
+	@$(BIN)/jupyter lab --notebook-dir=example_notebooks
+
+# -- tests --------------------------------------------------------------------------------------------------------
+
+extension/node_modules/.package-lock.json: extension/package.json extension/package-lock.json
+	@command -v npm >/dev/null || { echo "the Lab extension needs Node 20 with npm; none found"; exit 1; }
+	cd extension && npm ci --no-audit --no-fund
+
+$(LABEXTENSION): $(VENV)/.dev extension/node_modules/.package-lock.json $(shell find extension/src extension/style extension/schema -type f)
+	cd extension && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent build:prod
+	@touch $@
+
+.PHONY: extension
+extension: $(LABEXTENSION) ## build the JupyterLab extension
+
+.PHONY: chromium
+chromium:
+	@command -v chromium chromium-browser google-chrome >/dev/null || { \
+	  if [ -f /etc/debian_version ] && [ "$$(id -u)" = 0 ]; then \
+	    apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; \
+	  else echo "the browser test needs Chromium; type: sudo apt-get install chromium fonts-dejavu-core"; exit 1; fi; }
+
+.PHONY: check
+check: $(VENV)/.dev extension/node_modules/.package-lock.json ## lint, types, import contracts, TypeScript
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/lint-imports
+	cd extension && npx --no-install tsc --noEmit && npm run --silent check:widgets
+
+.PHONY: test
+test: check $(LABEXTENSION) chromium ## everything: check, Python, doctests, JavaScript, browser, notebooks, wheel
+	cd extension && npm test --silent
+	$(BIN)/python -m pytest --doctest-modules --import-mode=prepend -q kernel_magics/modelyard templates/modelyard_runtime
+	$(BIN)/python -m pytest
+
+.PHONY: quick
+quick: $(VENV)/.dev ## the tests that need neither browser nor wheel
+	$(BIN)/python -m pytest -m "not browser and not wheel"
+
+.PHONY: bench
+bench: $(VENV)/.base ## measure start-up and deploy
+	$(BIN)/python benchmarks/startup.py --json
+
+.PHONY: clean
+clean: ## remove environments and build outputs (never .modelyard)
+	rm -rf $(VENV) extension/node_modules extension/lib extension/modelyard_lab/labextension dist .demo
