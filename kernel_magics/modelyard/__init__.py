@@ -1,0 +1,60 @@
+"""From a fitted estimator in a notebook cell to a served, checked endpoint.
+
+Every verb is a function here and the magic of the same name: ``%load_ext modelyard``. Importing this
+imports nothing heavy; a verb's stage is imported when the verb is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from modelyard.evaluation import cross_validate
+    from modelyard.monitoring import yard
+    from modelyard.packaging import bundle, package
+    from modelyard.targets import deploy, deployment, plan
+    from modelyard.tuning import tune
+
+__all__ = ["bundle", "cross_validate", "deploy", "deployment", "package", "plan", "tune", "yard"]
+
+_STAGE_OF = {
+    "bundle": "packaging",
+    "cross_validate": "evaluation",
+    "deploy": "targets",
+    "deployment": "targets",
+    "package": "packaging",
+    "plan": "targets",
+    "tune": "tuning",
+    "yard": "monitoring",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("modelyard._version").__version__
+    if name not in _STAGE_OF:
+        raise AttributeError(f"module 'modelyard' has no attribute {name!r}")
+    verb = getattr(import_module(f"modelyard.{_STAGE_OF[name]}"), name)
+    globals()[name] = verb
+    return verb
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Register the magics, Tab completion and the panels: ``%load_ext modelyard``."""
+    from modelyard.magics import load
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """Take all of it away again: ``%unload_ext modelyard``."""
+    from modelyard.magics import unload
+
+    unload(shell)
