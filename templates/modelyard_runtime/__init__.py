@@ -1,0 +1,1 @@
+"""What travels in every bundle: load, check, predict, answer. It needs neither modelyard nor Jupyter."""

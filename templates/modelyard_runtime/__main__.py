@@ -1,0 +1,76 @@
+"""``python -m modelyard_runtime FOLDER``: load a bundle where nothing of the notebook is, and prove it.
+
+Prints one JSON object: rows, mismatches, the largest difference, and how long a load and a row took.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from modelyard_runtime.bundle_format import GOLDEN, BundleError
+from modelyard_runtime.contract import ContractBroken
+from modelyard_runtime.predictor import Predictor
+
+_TIMED_ROWS = 20
+
+
+def replay(folder: Path) -> dict[str, Any]:
+    """Answer every golden row and compare; see the module's docstring for what is returned."""
+    started = time.perf_counter()
+    predictor = Predictor(folder)
+    load_s = time.perf_counter() - started
+    lines = (folder / GOLDEN).read_text(encoding="utf-8").splitlines()
+    golden = [json.loads(line) for line in lines]
+    tolerance = predictor.manifest["parity"]["tolerance"]
+    wrong: list[str] = []
+    largest = 0.0
+    seconds = math.inf
+    for number, line in enumerate(golden):
+        started = time.perf_counter()
+        table = {name: [value] for name, value in line["row"].items()}
+        predictions, probabilities, _ = predictor.outputs(table, 1)
+        if number < _TIMED_ROWS:
+            seconds = min(seconds, time.perf_counter() - started)
+        got = [] if probabilities is None else probabilities[0].tolist()
+        values = [(line["prediction"], predictions[0]), *zip(line["probabilities"] or [], got, strict=True)]
+        for wanted, found in values:
+            if isinstance(wanted, float) and isinstance(found, float):
+                largest = max(largest, abs(wanted - found))
+                same = math.isclose(
+                    wanted, found, rel_tol=tolerance["relative"], abs_tol=tolerance["absolute"]
+                )
+            else:
+                same = wanted == found
+            if not same:
+                wrong.append(f"golden row {number}: expected {wanted!r}, got {found!r}")
+                break
+    return {
+        "rows": len(golden),
+        "mismatches": len(wrong),
+        "first": wrong[0] if wrong else None,
+        "max_absolute": largest,
+        "load_s": load_s,
+        "row_ms": seconds * 1000,
+    }
+
+
+def main(folder: str) -> int:
+    try:
+        found = replay(Path(folder))
+    except (BundleError, ContractBroken) as error:
+        print(json.dumps({"error": str(error)}))  # noqa: T201  # the answer of a command
+        return 1
+    except Exception as error:  # noqa: BLE001  # whatever stops a foreign model from loading is the answer
+        print(json.dumps({"error": f"{type(error).__name__}: {error}"}))  # noqa: T201
+        return 1
+    print(json.dumps(found))  # noqa: T201
+    return 0 if found["mismatches"] == 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,126 @@
+"""The model itself, in whichever form the bundle holds it."""
+
+from __future__ import annotations
+
+import math
+import pickle
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from modelyard_runtime.bundle_format import TRUST_BY_VALUE, BundleError
+from modelyard_runtime.contract import Contract, as_array
+
+Outputs = tuple["np.ndarray", "np.ndarray | None"]
+
+
+class Model(Protocol):
+    """A loaded model: checked columns in, labels or values (rows,) and probabilities (rows, classes) out."""
+
+    def __call__(self, table: dict[str, list[Any]], rows: int) -> Outputs: ...
+
+
+class OnnxModel:
+    """A model in ONNX Runtime, with one thread inside each prediction."""
+
+    def __init__(self, path: Path, described: dict[str, Any]) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(
+            path.read_bytes(), options, providers=["CPUExecutionProvider"]
+        )
+        self._inputs = described["inputs"]
+        self._null = described["null_string"]
+        self._label = described["label_output"]
+        self._probability = described["probability_output"]
+        self._wanted = [name for name in (self._label, self._probability) if name]
+
+    def __call__(self, table: dict[str, list[Any]], rows: int) -> Outputs:
+        feed = {}
+        for entry in self._inputs:
+            block = np.empty((rows, len(entry["columns"])), dtype=_numpy_dtype(entry["dtype"]))
+            for position, name in enumerate(entry["columns"]):
+                block[:, position] = as_array(table[name], entry["dtype"], self._null)
+            feed[entry["name"]] = block
+        found = dict(zip(self._wanted, self._session.run(self._wanted, feed), strict=True))
+        labels = np.asarray(found[self._label])
+        probabilities = found.get(self._probability)
+        return labels.reshape(rows), None if probabilities is None else np.asarray(probabilities)
+
+
+class PythonModel:
+    """A scikit-learn estimator, which sees what it was trained on: a frame, or an array of `array_dtype`."""
+
+    def __init__(self, estimator: Any, contract: Contract, array_dtype: str | None) -> None:
+        self._estimator = estimator
+        self._contract = contract
+        self._array_dtype = array_dtype
+        self._has_probabilities = hasattr(estimator, "predict_proba")
+
+    def __call__(self, table: dict[str, list[Any]], rows: int) -> Outputs:
+        X = self._table(table)
+        probabilities = np.asarray(self._estimator.predict_proba(X)) if self._has_probabilities else None
+        return np.asarray(self._estimator.predict(X)).reshape(rows), probabilities
+
+    def _table(self, table: dict[str, list[Any]]) -> Any:
+        return frame_of(self._contract, table) if self._array_dtype is None else self._array(table)
+
+    def _array(self, table: dict[str, list[Any]]) -> np.ndarray:
+        columns = [np.array(table[c.name], dtype=object) for c in self._contract.columns]
+        stacked = np.column_stack(columns)
+        return np.where(stacked == np.array(None), math.nan, stacked).astype(self._array_dtype)
+
+
+def frame_of(contract: Contract, table: dict[str, list[Any]]) -> Any:
+    """Return checked values as a pandas frame of the dtypes that the model was trained on."""
+    import pandas
+
+    columns = {}
+    for column in contract.columns:
+        values, dtype = table[column.name], column.dtype
+        if column.null == "nan" and dtype == "object":
+            values = [math.nan if v is None else v for v in values]
+        if dtype == "category":
+            columns[column.name] = pandas.Series(
+                pandas.Categorical(values, categories=list(column.categories or ()))
+            )
+            continue
+        if dtype.startswith(("int", "uint", "bool")) and None in values:
+            dtype = "object" if column.type == "boolean" else "float64"
+        columns[column.name] = pandas.Series(values, dtype=dtype)
+    return pandas.DataFrame(columns)
+
+
+def _numpy_dtype(name: str) -> Any:
+    return object if name == "string" else np.dtype(name)
+
+
+def load_model(folder: Path, manifest: dict[str, Any], contract: Contract) -> Model:
+    """Load the model that a checked manifest describes.
+
+    Raises
+    ------
+    BundleError
+        The manifest names a kind of model that this runtime does not know, or a pickle without the
+        trust decision that format 0 asks for. Nothing has been unpickled by then.
+    """
+    described = manifest["model"]
+    path = folder / described["file"]
+    if described["kind"] == "onnx":
+        return OnnxModel(path, described)
+    if described["kind"] == "skops":
+        import skops.io
+
+        estimator = skops.io.load(path, trusted=described["trusted_types"])
+        return PythonModel(estimator, contract, described["array_dtype"])
+    if described["kind"] == "pickle":
+        trust = manifest.get("trust") or {}
+        if trust.get("decision") != TRUST_BY_VALUE or manifest["format"] != 0:
+            raise BundleError(f"{path.name} is a pickle and the manifest names no trust decision; not loaded")
+        return PythonModel(pickle.loads(path.read_bytes()), contract, described["array_dtype"])
+    raise BundleError(f"model of kind {described['kind']!r}; this runtime knows onnx, skops and pickle")
