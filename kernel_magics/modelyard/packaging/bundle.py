@@ -1,0 +1,192 @@
+"""A bundle in the store, as the user holds it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from modelyard.errors import BundleError, UnknownNameError, did_you_mean, listing
+from modelyard.packaging import storing
+from modelyard.packaging.proof import replayed
+from modelyard.presentation import Result, Table, number
+from modelyard_runtime import bundle_format
+from modelyard_runtime.contract import Contract
+
+
+@dataclass(frozen=True, repr=False)
+class Verification(Result):
+    """What a replay of the golden rows in a clean process found."""
+
+    kind = "verification"
+
+    tag: str
+    rows: int
+    max_absolute: float
+    load_s: float
+    row_ms: float
+
+    def sentence(self) -> str:
+        return (
+            f"{self.tag}: digests match, {self.rows} golden rows reproduced in a clean process "
+            f"(largest difference {self.max_absolute:.2g})"
+        )
+
+    def table(self) -> Table:
+        return Table(("load s", "one row ms"), ((number(self.load_s), number(self.row_ms)),))
+
+    def payload(self) -> dict[str, Any]:
+        return {
+            "tag": self.tag,
+            "rows": self.rows,
+            "max_absolute": self.max_absolute,
+            "load_s": self.load_s,
+            "row_ms": self.row_ms,
+        }
+
+
+@dataclass(frozen=True, repr=False)
+class Bundle(Result):
+    """One version of a bundle.
+
+    Attributes
+    ----------
+    name, version : str, int
+        ``churn`` and ``3`` of ``churn:3``.
+    path : Path
+        The Bento's folder in BentoML's store.
+    """
+
+    kind = "bundle"
+
+    name: str
+    version: int
+    path: Path
+
+    @property
+    def tag(self) -> str:
+        return f"{self.name}:{self.version}"
+
+    @property
+    def model_folder(self) -> Path:
+        return self.path / "src" / bundle_format.MODEL_FOLDER
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """The manifest as it stands on disk.
+
+        Raises
+        ------
+        BundleError
+            The bundle is gone from the store.
+        """
+        try:
+            found: dict[str, Any] = json.loads((self.model_folder / bundle_format.MANIFEST).read_bytes())
+        except FileNotFoundError:
+            raise BundleError(
+                f"bundle {self.tag} is gone from {self.path}; package the model again"
+            ) from None
+        return found
+
+    @cached_property
+    def contract(self) -> Contract:
+        """What a row must look like."""
+        return Contract.from_json(json.loads((self.model_folder / bundle_format.CONTRACT).read_bytes()))
+
+    @property
+    def digest(self) -> str:
+        """The bundle's identity: SHA-256 of its canonical manifest."""
+        return bundle_format.bundle_digest(self.manifest)
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of everything in the Bento, in bytes."""
+        return sum(path.stat().st_size for path in self.path.rglob("*") if path.is_file())
+
+    def check(self) -> None:
+        """Check that the bundle is there and that every file has the digest that the manifest names.
+
+        Raises
+        ------
+        BundleError
+            It is gone, of a format that cannot be read, or a file is missing or was changed.
+        """
+        if not self.path.is_dir():
+            raise BundleError(f"bundle {self.tag} is gone from {self.path}; package the model again")
+        try:
+            bundle_format.read_manifest(self.model_folder)
+        except bundle_format.BundleError as error:
+            raise BundleError(f"bundle {self.tag}: {error}") from None
+
+    def verify(self) -> Verification:
+        """Check every digest, then replay the golden rows in a clean process that holds only the bundle.
+
+        Raises
+        ------
+        BundleError
+            A file is missing or was changed, the bundle cannot be loaded, or a golden row is not reproduced.
+        """
+        self.check()
+        return Verification(tag=self.tag, **replayed(self.path / "src", self.tag))
+
+    def golden(self) -> tuple[list[dict[str, Any]], list[Any]]:
+        """Return the golden rows as mappings, and the prediction that each must get."""
+        text = (self.model_folder / bundle_format.GOLDEN).read_text(encoding="utf-8")
+        lines = [json.loads(line) for line in text.splitlines()]
+        return [line["row"] for line in lines], [line["prediction"] for line in lines]
+
+    def sentence(self) -> str:
+        model = self.manifest["model"]
+        return f"bundle {self.tag}: {self.manifest['estimator']} as {model['kind']}, {self.manifest['rows']} training rows"
+
+    def table(self) -> Table:
+        parity = self.manifest["parity"]
+        row = (
+            self.tag, self.manifest["model"]["kind"], self.manifest["model"]["task"], str(len(self.contract.columns)),
+            str(parity["golden_rows"]), f"{parity['max_absolute']:.2g}", self.digest[:12],
+        )  # fmt: skip
+        return Table(
+            ("bundle", "form", "task", "columns", "golden rows", "largest difference", "digest"), (row,)
+        )
+
+    def notes(self) -> Sequence[str]:
+        return tuple(self.manifest["notes"])
+
+    def payload(self) -> dict[str, Any]:
+        return {
+            "tag": self.tag,
+            "name": self.name,
+            "version": self.version,
+            "digest": self.digest,
+            "form": self.manifest["model"]["kind"],
+            "task": self.manifest["model"]["task"],
+            "columns": list(self.contract.names),
+            "parity": self.manifest["parity"],
+        }
+
+
+def bundle(tag: str) -> Bundle:
+    """Return a bundle of the store: ``churn`` (its newest version) or ``churn:3``.
+
+    Raises
+    ------
+    UnknownNameError
+        There is no bundle of that name, or not that version of it.
+    """
+    name, _, wanted = tag.partition(":")
+    found = storing.versions(name)
+    if not found:
+        known = storing.names()
+        raise UnknownNameError(
+            f"no bundle named {name!r} in BentoML's store; there: {listing(known)}{did_you_mean(name, known)}; "
+            f"type: %package MODEL X y --name {name or 'NAME'}"
+        )
+    if not wanted or wanted == "latest":
+        return Bundle(name, found[-1].version, found[-1].path)
+    for stored in found:
+        if str(stored.version) == wanted:
+            return Bundle(name, stored.version, stored.path)
+    raise UnknownNameError(f"no version {wanted!r} of {name!r}; there: {listing(s.tag for s in found)}")

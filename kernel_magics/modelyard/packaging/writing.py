@@ -1,0 +1,156 @@
+"""The bundle on disk: exactly the files that are listed here, and a manifest with the digest of each."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import modelyard_runtime
+from modelyard.golden import Outputs, Parity, Tolerance
+from modelyard.packaging import locking
+from modelyard.packaging.forms import Form
+from modelyard.packaging.parity import as_table
+from modelyard_runtime import bundle_format
+from modelyard_runtime.bundle_format import digest
+from modelyard_runtime.contract import Contract
+from modelyard_templates import render
+
+_TOOLS = ("bentoml", "modelyard", "numpy", "onnx", "onnxruntime", "pandas", "scikit-learn", "skl2onnx")
+
+
+@dataclass(frozen=True)
+class Draft:
+    """Everything that a bundle says, before it is written."""
+
+    name: str
+    estimator: str
+    parameters: dict[str, Any]
+    rows: int
+    form: Form
+    contract: Contract
+    profile: dict[str, Any]
+    golden: pd.DataFrame
+    expected: Outputs
+    parity: Parity
+    compared: int
+    tolerance: Tolerance
+    notes: tuple[str, ...]
+
+    @property
+    def lock(self) -> list[str]:
+        if self.form.described["kind"] == "onnx":
+            return locking.runtime_lock()
+        return locking.python_lock(self.form.imports)
+
+
+def write_source(draft: Draft, source: Path) -> dict[str, Any]:
+    """Write the Bento's source into the empty folder `source`; return the manifest."""
+    model_folder = source / bundle_format.MODEL_FOLDER
+    model_folder.mkdir(parents=True)
+    runtime = _copy_runtime(source / bundle_format.RUNTIME_FOLDER / "modelyard_runtime")
+    (source / "service.py").write_text(render("bundle/service.py.j2", name=draft.name), encoding="utf-8")
+    files: dict[str, tuple[bytes, str]] = {
+        draft.form.described["file"]: (draft.form.content, _maker(draft.form.described["kind"])),
+        bundle_format.CONTRACT: (_pretty(draft.contract.to_json()), "learned from the training table"),
+        bundle_format.GOLDEN: (_golden_lines(draft), "rows of the training table, answered by the estimator"),
+        "profile.json": (_pretty(draft.profile), "learned from the training table"),
+        "parity.json": (_pretty(_parity(draft)), "the runtime's answers beside the estimator's"),
+        "lock.txt": (_lines(draft.lock), "installed distributions, closed over what they require"),
+        "lock-bento.txt": (_lines(locking.bento_lock()), "what the BentoML door adds"),
+        "card.md": (_card(draft).encode(), "this bundle's own facts"),
+    }
+    for name, (content, _) in files.items():
+        (model_folder / name).write_bytes(content)
+    manifest = {
+        "format": bundle_format.FORMAT,
+        "name": draft.name,
+        "estimator": draft.estimator,
+        "parameters": draft.parameters,
+        "rows": draft.rows,
+        "model": draft.form.described,
+        "trust": draft.form.trust,
+        "parity": _parity(draft),
+        "notes": list(draft.notes),
+        "tools": {"python": platform.python_version()} | {name: locking.installed(name) for name in _TOOLS},
+        "runtime": {"sha256": runtime},
+        "files": {
+            name: {"sha256": digest(content), "source": made} for name, (content, made) in files.items()
+        },
+    }
+    (model_folder / bundle_format.MANIFEST).write_bytes(bundle_format.canonical(manifest))
+    return manifest
+
+
+def _copy_runtime(target: Path) -> str:
+    """Copy the runtime as it is; return one digest over all its files."""
+    installed = Path(modelyard_runtime.__file__).parent
+    shutil.copytree(installed, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+    digests = {
+        path.relative_to(target).as_posix(): digest(path.read_bytes())
+        for path in target.rglob("*")
+        if path.is_file()
+    }
+    return digest(bundle_format.canonical(digests))
+
+
+def _maker(kind: str) -> str:
+    if kind == "onnx":
+        return f"skl2onnx {locking.installed('skl2onnx')}, mended by modelyard"
+    return {"skops": "skops", "pickle": "cloudpickle, by value"}[kind]
+
+
+def _pretty(value: Any) -> bytes:
+    return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _lines(lines: list[str]) -> bytes:
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _parity(draft: Draft) -> dict[str, Any]:
+    return {
+        "golden_rows": len(draft.golden),
+        "rows_compared": draft.compared,
+        "label_mismatches": draft.parity.label_mismatches,
+        "max_absolute": draft.parity.max_absolute,
+        "tolerance": {"absolute": draft.tolerance.absolute, "relative": draft.tolerance.relative},
+    }
+
+
+def _golden_lines(draft: Draft) -> bytes:
+    table = as_table(draft.golden)
+    names = list(table)
+    predictions = draft.expected.predictions.tolist()
+    probabilities = draft.expected.probabilities
+    lines = []
+    for row in range(len(draft.golden)):
+        line = {
+            "row": {name: table[name][row] for name in names},
+            "prediction": predictions[row],
+            "probabilities": None if probabilities is None else np.asarray(probabilities[row]).tolist(),
+        }
+        lines.append(json.dumps(line, ensure_ascii=False, allow_nan=False))
+    return _lines(lines)
+
+
+def _card(draft: Draft) -> str:
+    return render(
+        "bundle/card.md.j2",
+        name=draft.name,
+        estimator=draft.estimator,
+        task=draft.form.described["task"],
+        rows=draft.rows,
+        columns=draft.contract.columns,
+        form=draft.form.described["kind"],
+        golden=len(draft.golden),
+        max_absolute=draft.parity.max_absolute,
+        classes=draft.form.described["classes"],
+        notes=draft.notes,
+    )

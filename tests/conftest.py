@@ -1,0 +1,37 @@
+"""What all tests share: a project of their own, a store of their own, a shell of their own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+
+pytest_plugins = ["pytest_jupyter.jupyter_server"]
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A new project as the working directory, with BentoML's store and the user's secrets beside it."""
+    root = tmp_path / "project"
+    (root / ".modelyard").mkdir(parents=True)
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "bentoml"))
+    monkeypatch.setenv("BENTOML_DO_NOT_TRACK", "True")
+    monkeypatch.setenv("MODELYARD_CONFIG_DIR", str(tmp_path / "config"))
+    return root
+
+
+@pytest.fixture
+def shell(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[InteractiveShell]:
+    """A fresh IPython with modelyard loaded, its cells being ``__main__`` as in a notebook."""
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    main = sys.modules["__main__"]
+    shell = InteractiveShell()
+    shell.run_line_magic("load_ext", "modelyard")
+    yield shell
+    shell.run_line_magic("unload_ext", "modelyard")
+    shell.history_manager.end_session()
+    sys.modules["__main__"] = main
