@@ -1,0 +1,5 @@
+"""How what exists does now."""
+
+from modelyard.monitoring.overview import Overview, yard
+
+__all__ = ["Overview", "yard"]

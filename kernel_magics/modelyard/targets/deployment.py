@@ -1,0 +1,193 @@
+"""A deployment, as the user holds it: a live handle on an endpoint that outlives the kernel."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+
+from modelyard.catalog import Record, Yard, open_yard
+from modelyard.errors import InvalidInputError
+from modelyard.presentation import Result, Table
+from modelyard.targets import client
+from modelyard.targets.protocol import Status, make_target
+from modelyard.targets.tokens import forget_token, header_file, read_token
+
+
+@contextmanager
+def deployment_lock(yard: Yard, name: str) -> Iterator[None]:
+    """Hold the one lock under which a deployment is started, stopped, replaced or removed."""
+    folder = yard.folder / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / f"{name}.lock"):
+        yield
+
+
+@dataclass(frozen=True, repr=False)
+class Deployment(Result):
+    """One endpoint. Reading it costs nothing; `status` and `predict` ask it.
+
+    Attributes
+    ----------
+    name, target, bundle : str
+        Its own name, where it is, and the tag of what it serves.
+    url : str
+        Where it answers.
+    root : Path
+        The project that it belongs to.
+    """
+
+    kind = "deployment"
+
+    name: str
+    target: str
+    bundle: str
+    url: str
+    root: Path
+    columns: tuple[str, ...]
+    classes: tuple[str, ...] | None
+
+    @classmethod
+    def from_record(cls, root: Path, record: Record) -> Deployment:
+        known = record.payload
+        classes = known["classes"]
+        return cls(
+            record.name, known["target"], known["bundle"], known["url"], root,
+            tuple(known["columns"]), None if classes is None else tuple(classes),
+        )  # fmt: skip
+
+    @property
+    def token(self) -> str:
+        """The bearer token that the endpoint wants; kept for this user only (0600)."""
+        return read_token(self.root, self.name)
+
+    @property
+    def header_file(self) -> Path:
+        """The file with the token's header line, for ``curl -H @FILE``."""
+        return header_file(self.root, self.name)
+
+    def status(self) -> Status:
+        """Look at the endpoint now; never raises, also when the deployment has been removed."""
+        record = Yard(self.root).find("deployment", self.name)
+        if record is None:
+            return Status("down", "removed")
+        if record.payload["desired"] == "starting":
+            return Status("down", "its deploy was interrupted; remove() it, or deploy with --replace")
+        status: Status = make_target(self.target, {}).status(record.payload["state"])
+        if status.health == "down" and record.payload["desired"] == "stopped":
+            return Status("stopped", "start() makes it answer again")
+        return status
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the endpoint's labels or values, shape (n,), for `X` (frame, matrix, mapping or list of them).
+
+        Raises
+        ------
+        ContractError
+            Rows that break the contract; the message names row, column, value, and what was learned.
+        DeploymentError
+            It does not answer.
+        """
+        return np.array([label for answer in self.answers(X) for label in answer["predictions"]])
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the endpoint's probabilities, shape (n, classes), in the order of the model's ``classes_``.
+
+        Raises
+        ------
+        InvalidInputError
+            The model gives none.
+        """
+        answers = self.answers(X)
+        if self.classes is None or answers[0]["probabilities"] is None:
+            raise InvalidInputError(f"the model behind {self.name!r} gives no probabilities; call predict(X)")
+        return np.array(
+            [[row[c] for c in self.classes] for answer in answers for row in answer["probabilities"]]
+        )
+
+    def answers(self, X: Any) -> list[dict[str, Any]]:
+        """Return the endpoint's whole answers: id, variant, predictions, probabilities and flags."""
+        return client.ask(self.url, self.token, client.as_frame(X, self.columns), f"deployment {self.name!r}")
+
+    def start(self) -> Status:
+        """Make a stopped or fallen endpoint answer again, at the same URL.
+
+        Raises
+        ------
+        DeploymentError
+            It does not come up; the log's last words follow.
+        """
+        yard = Yard(self.root)
+        with deployment_lock(yard, self.name):
+            record = yard.get("deployment", self.name)
+            state = make_target(self.target, {}).start(record.payload["state"])
+            yard.record(
+                "deployment", self.name, record.payload | {"state": dict(state), "desired": "running"}
+            )
+        return self.status()
+
+    def stop(self) -> Status:
+        """Stop it; everything that it needs to start again stays."""
+        yard = Yard(self.root)
+        with deployment_lock(yard, self.name):
+            record = yard.get("deployment", self.name)
+            yard.record("deployment", self.name, record.payload | {"desired": "stopped"})
+            make_target(self.target, {}).stop(record.payload["state"])
+        return self.status()
+
+    def remove(self) -> None:
+        """Stop it and take everything of it away; doing so twice is no error."""
+        yard = Yard(self.root)
+        with deployment_lock(yard, self.name):
+            record = yard.find("deployment", self.name)
+            if record is not None:
+                clear_away(yard, record)
+                yard.delete("deployment", self.name)
+            forget_token(self.root, self.name)
+
+    def sentence(self) -> str:
+        return f"deployment {self.name!r}: {self.bundle} on {self.target} at {self.url}"
+
+    def table(self) -> Table:
+        return Table(
+            ("deployment", "bundle", "target", "url"), ((self.name, self.bundle, self.target, self.url),)
+        )
+
+    def notes(self) -> tuple[str, ...]:
+        return (
+            f"from the shell: curl -H @{self.header_file} {self.url}/schema",
+            "from Python: .predict(X), .status(), .stop(), .start(), .remove()",
+        )
+
+    def payload(self) -> dict[str, Any]:
+        return {"name": self.name, "target": self.target, "bundle": self.bundle, "url": self.url}
+
+
+def clear_away(yard: Yard, record: Record) -> None:
+    """Remove what a deployment made: at its target, and its folder."""
+    make_target(record.payload["target"], {}).remove(record.payload["state"])
+    shutil.rmtree(yard.deployment_folder(record.name), ignore_errors=True)
+
+
+def deployment(name: str) -> Deployment:
+    """Return the deployment `name` of this project.
+
+    Raises
+    ------
+    UnknownNameError
+        There is none.
+    """
+    yard = open_yard()
+    return Deployment.from_record(yard.root, yard.get("deployment", name))
+
+
+def deployments() -> tuple[Deployment, ...]:
+    """Return all deployments of this project, oldest first."""
+    yard = open_yard()
+    return tuple(Deployment.from_record(yard.root, record) for record in yard.records("deployment"))

@@ -1,0 +1,189 @@
+"""This machine: a detached ``bentoml serve`` on loopback, which outlives the kernel."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+import httpx
+
+from modelyard.errors import DeploymentError, UsageError
+from modelyard.limits import Limits
+from modelyard.packaging import Bundle
+from modelyard.targets import processes
+from modelyard.targets.plan import Plan
+from modelyard.targets.protocol import Endpoint, State, Status
+from modelyard_runtime.access import HASHES_FILE, token_hash
+
+_POLL_S = 0.1
+_PROBE_TIMEOUT_S = 2.0
+_LOG_LINES = 3
+
+
+@dataclass(frozen=True)
+class LocalTarget:
+    """Serve a copy of the Bento from the deployment's own folder, under the interpreter of this kernel."""
+
+    limits: ClassVar[Limits] = Limits(source="this machine sets none", as_of="2026-11-22")
+    acts_at_once: ClassVar[bool] = True
+
+    port: int | None = field(default=None, metadata={"help": "loopback port; a free one by default"})
+    timeout: float = field(default=60.0, metadata={"help": "how long to wait until it answers", "unit": "s"})
+
+    def plan(self, bundle: Bundle, name: str) -> Plan:
+        where = f"127.0.0.1:{self.port}" if self.port else "a free port of 127.0.0.1"
+        trust = bundle.manifest["trust"]
+        return Plan(
+            target="local",
+            name=name,
+            bundle=bundle.tag,
+            steps=(
+                f"check every digest of {bundle.tag}",
+                f"copy the Bento ({bundle.size_bytes:,} bytes) into the deployment's folder",
+                "make a bearer token; the server gets its hash",
+                f"start bentoml serve on {where}, detached from the kernel",
+                "wait until it answers that the model is loaded",
+            ),
+            cost="nothing: it runs on this machine",
+            security=(
+                "plain HTTP, reached from this machine only; every path but /healthz and /readyz wants the token",
+                *(
+                    [f"runs code under the trust decision {trust['decision']!r} of its manifest"]
+                    if trust
+                    else []
+                ),
+            ),
+            files={"home/bentos/": str(bundle.path), "token_hashes": "SHA-256 of the token"},
+        )
+
+    def apply(self, bundle: Bundle, name: str, folder: Path, token: str, previous: State | None) -> Endpoint:
+        port = self._port(previous)
+        home = folder / "home"
+        shutil.copytree(bundle.path, home / "bentos" / bundle.name / str(bundle.version))
+        (home / "bentos" / bundle.name / "latest").write_text(str(bundle.version), encoding="utf-8")
+        (folder / "token_hashes").write_text(token_hash(token) + "\n", encoding="utf-8")
+        argv = [
+            sys.executable,
+            "-P",
+            "-m",
+            "bentoml",
+            "serve",
+            bundle.tag,
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+        ]
+        env = processes.environment(
+            folder,
+            {
+                "BENTOML_HOME": str(home),
+                "BENTOML_DO_NOT_TRACK": "True",
+                HASHES_FILE: str(folder / "token_hashes"),
+            },
+        )
+        state = {
+            "folder": str(folder),
+            "port": port,
+            "argv": argv,
+            "env": env,
+            "digest": bundle.digest,
+            "timeout": self.timeout,
+        }
+        return Endpoint(f"http://127.0.0.1:{port}", self.start(state))
+
+    def _port(self, previous: State | None) -> int:
+        if self.port is None:
+            before = (previous or {}).get("port")
+            return before if before and processes.is_free(before) else processes.free_port()
+        if not 1024 <= self.port <= 65535:
+            raise UsageError(
+                f"port {self.port} cannot be; choose one from 1024 to 65535, or leave --port out"
+            )
+        if not processes.is_free(self.port):
+            raise DeploymentError(
+                f"port {self.port} of 127.0.0.1 is taken; choose another --port, or leave it out"
+            )
+        return self.port
+
+    def status(self, state: State) -> Status:
+        if "port" not in state:
+            return Status("down", "it was never started")
+        ready = _ready_digest(state["port"])
+        if ready == state["digest"]:
+            return Status("ready", f"answers at http://127.0.0.1:{state['port']}")
+        if ready is not None:
+            return Status("down", f"something else answers on port {state['port']}")
+        if _alive(state):
+            return Status("starting", f"process {state['pid']} runs and does not answer yet")
+        return Status("down", f"its process {state.get('pid')} is gone; start() makes it answer again")
+
+    def start(self, state: State) -> State:
+        if _ready_digest(state["port"]) == state["digest"]:
+            return state
+        folder = Path(state["folder"])
+        processes.stop(folder)
+        if not processes.is_free(state["port"]):
+            raise DeploymentError(
+                f"port {state['port']} of 127.0.0.1 is taken by something else; free it first"
+            )
+        log = folder / "server.log"
+        try:
+            started = processes.spawn(state["argv"], state["env"], folder, log)
+            running = {**state, "pid": started.pid, "created": started.created}
+            _wait_until_ready(running, log)
+        except BaseException:  # also Ctrl-C: no server without a record
+            processes.stop(folder)
+            raise
+        return running
+
+    def stop(self, state: State) -> None:
+        processes.stop(Path(state["folder"]))
+
+    def remove(self, state: State) -> None:
+        self.stop(state)
+
+
+def _alive(state: State) -> bool:
+    return "pid" in state and processes.is_alive(processes.Started(state["pid"], state["created"]))
+
+
+def _ready_digest(port: int) -> str | None:
+    """Return the digest that the server on `port` says it has loaded; ``""`` where a stranger answers."""
+    try:
+        with httpx.Client(trust_env=False, timeout=_PROBE_TIMEOUT_S) as client:
+            response = client.get(f"http://127.0.0.1:{port}/readyz")
+    except httpx.HTTPError:
+        return None
+    try:
+        return str(response.json()["digest"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+def _wait_until_ready(state: State, log: Path) -> None:
+    deadline = time.monotonic() + state["timeout"]
+    while _ready_digest(state["port"]) != state["digest"]:
+        if not _alive(state):
+            raise DeploymentError(f"the server stopped before it answered: {_last_words(log)}")
+        if time.monotonic() > deadline:
+            raise DeploymentError(
+                f"no answer after {state['timeout']:g} s: {_last_words(log)}; a slow machine needs a larger --timeout"
+            )
+        time.sleep(_POLL_S)
+
+
+def _last_words(log: Path) -> str:
+    try:
+        lines = [
+            line.strip()
+            for line in log.read_text(encoding="utf-8", errors="replace").splitlines()
+            if line.strip()
+        ]
+    except OSError:
+        return "its log cannot be read"
+    return " | ".join(lines[-_LOG_LINES:]) or "it said nothing"

@@ -1,0 +1,101 @@
+"""Processes that outlive the kernel: start one, know it again later, stop it with all its children."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+#: Marks every process of a deployment, so that workers are found even when their parent is gone.
+MARK = "MODELYARD_DEPLOYMENT"
+
+_GRACE_S = 10.0
+_SAME_START_S = 1.0
+_HANDED_ON = (
+    "PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH",
+    "VIRTUAL_ENV", "SSL_CERT_FILE", "SSL_CERT_DIR",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Started:
+    """A process that can be told from a later one with the same number."""
+
+    pid: int
+    created: float
+
+
+def environment(mark: Path, extra: Mapping[str, str]) -> dict[str, str]:
+    """Return what a server is told of this session's environment: no secrets, no project's import path."""
+    handed_on = {name: os.environ[name] for name in _HANDED_ON if name in os.environ}
+    return handed_on | {MARK: str(mark)} | dict(extra)
+
+
+def spawn(argv: Sequence[str], env: Mapping[str, str], folder: Path, log: Path) -> Started:
+    """Start `argv` in a session of its own, where neither Ctrl-C nor the end of the kernel reaches it."""
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            list(argv), env=dict(env), cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+            start_new_session=True, close_fds=True,
+        )  # fmt: skip
+    return Started(process.pid, psutil.Process(process.pid).create_time())
+
+
+def is_alive(started: Started) -> bool:
+    """Whether that very process still runs."""
+    try:
+        process = psutil.Process(started.pid)
+        same = abs(process.create_time() - started.created) < _SAME_START_S
+        return same and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def stop(mark: Path) -> None:
+    """Stop every process of this user that carries `mark`; wait for their end, then insist."""
+    found = list(_marked(mark))
+    for process in found:
+        _signal(process, "terminate")
+    _, left = psutil.wait_procs(found, timeout=_GRACE_S)
+    for process in (*left, *_marked(mark)):
+        _signal(process, "kill")
+    psutil.wait_procs(left, timeout=_GRACE_S)
+
+
+def _marked(mark: Path) -> Iterable[psutil.Process]:
+    for process in psutil.process_iter():
+        try:
+            if process.pid != os.getpid() and process.environ().get(MARK) == str(mark):
+                yield process
+        except (psutil.Error, OSError):
+            continue
+
+
+def _signal(process: psutil.Process, method: str) -> None:
+    try:
+        getattr(process, method)()
+    except psutil.NoSuchProcess:
+        pass
+
+
+def free_port() -> int:
+    """Return a loopback port that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on that loopback port now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

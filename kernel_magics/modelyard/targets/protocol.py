@@ -1,0 +1,115 @@
+"""What every target promises; ours and a stranger's keep the same, and the same suite tests both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, fields
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol
+
+from modelyard.errors import UsageError, did_you_mean, listing
+from modelyard.limits import Limits
+from modelyard.packaging import Bundle
+from modelyard.registry import Registry
+from modelyard.targets.plan import Plan
+
+Health = Literal["ready", "starting", "stopped", "down"]
+State = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Status:
+    """How an endpoint does now: ``ready``, ``starting``, ``stopped`` (on purpose) or ``down`` (not)."""
+
+    health: Health
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.health}: {self.detail}"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """What `Target.apply` made: where it answers, and what the target must know of it later (plain JSON)."""
+
+    url: str
+    state: State
+
+
+class Target(Protocol):
+    """A place that a bundle can go to.
+
+    A target is a frozen dataclass: its fields are its options, and the flags of ``%deploy``; each has a
+    default, and ``metadata={"help": ...}`` says what it means. It is registered by one line in the
+    entry-point group ``modelyard.targets``. `modelyard.testing.TargetContract` tests these promises:
+
+    - `plan` writes nothing and calls nobody.
+    - `apply` returns when the endpoint answers, or raises and leaves nothing behind.
+    - `status` never raises, whatever became of the endpoint.
+    - `stop`, `start` and `remove` may be called twice; the second call changes nothing.
+    """
+
+    limits: ClassVar[Limits]
+    #: Costs nothing and stays on this machine: ``deploy`` acts at once.
+    acts_at_once: ClassVar[bool]
+
+    def plan(self, bundle: Bundle, name: str) -> Plan:
+        """Say what `apply` will do."""
+        ...
+
+    def apply(self, bundle: Bundle, name: str, folder: Path, token: str, previous: State | None) -> Endpoint:
+        """Make the endpoint; it asks for `token`.
+
+        `folder` is the target's own, empty and there. `previous` is the state of the endpoint that this one
+        replaces, which has been stopped.
+        """
+        ...
+
+    def status(self, state: State) -> Status:
+        """Look at the endpoint now."""
+        ...
+
+    def start(self, state: State) -> State:
+        """Make a stopped endpoint answer again; return its new state."""
+        ...
+
+    def stop(self, state: State) -> None:
+        """Stop it; it can be started again."""
+        ...
+
+    def remove(self, state: State) -> None:
+        """Take away what `apply` made outside of its folder."""
+        ...
+
+
+#: Every installed target class by name; listing them imports none.
+targets = Registry("modelyard.targets", "deployment target")
+
+
+def option_fields(target: type[Any]) -> tuple[Field[Any], ...]:
+    """Return the options of a target class, as dataclass fields."""
+    return tuple(field for field in fields(target) if field.init)
+
+
+def make_target(name: str, options: Mapping[str, Any]) -> Any:
+    """Return the target `name` with these options.
+
+    Raises
+    ------
+    UnknownNameError, MissingExtraError
+        There is no such target, or its libraries are not installed.
+    UsageError
+        It has no such option, or an option cannot have that value.
+    """
+    found = targets[name]
+    known = {field.name: field for field in option_fields(found)}
+    for option in options:
+        if option not in known:
+            raise UsageError(
+                f"target {name!r} has no option {option!r}; it has: {listing(known)}{did_you_mean(option, known)}"
+            )
+    return found(**options)
+
+
+def default_of(field: Field[Any]) -> Any:
+    return None if field.default is MISSING else field.default

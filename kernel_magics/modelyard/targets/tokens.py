@@ -1,0 +1,55 @@
+"""The user's copy of each endpoint's token: in the user's own configuration, never in the project."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from pathlib import Path
+
+from modelyard.catalog import user_config
+from modelyard.errors import DeploymentError
+
+_PREFIX = "Authorization: Bearer "
+
+
+def header_file(root: Path, name: str) -> Path:
+    """Return the file (mode 0600) that holds one header line, as ``curl -H @FILE`` reads it."""
+    project = hashlib.sha256(str(root).encode()).hexdigest()[:12]
+    folder = user_config() / "tokens"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder / f"{project}-{name}"
+
+
+def make_token(root: Path, name: str) -> str:
+    """Return the token of deployment `name`: the one that is there, else a new one of 256 random bits."""
+    path = header_file(root, name)
+    if path.exists():
+        return read_token(root, name)
+    token = secrets.token_urlsafe(32)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(f"{_PREFIX}{token}\n")
+    return token
+
+
+def read_token(root: Path, name: str) -> str:
+    """Return the token.
+
+    Raises
+    ------
+    DeploymentError
+        This user has none for that deployment.
+    """
+    path = header_file(root, name)
+    try:
+        return path.read_text(encoding="utf-8").removeprefix(_PREFIX).strip()
+    except FileNotFoundError:
+        raise DeploymentError(
+            f"no token of deployment {name!r} in {path.parent}; the user who deployed it has it, "
+            "or deploy it again with --replace"
+        ) from None
+
+
+def forget_token(root: Path, name: str) -> None:
+    header_file(root, name).unlink(missing_ok=True)

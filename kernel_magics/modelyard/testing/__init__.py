@@ -1,0 +1,5 @@
+"""Contract suites for plug-ins: a stranger's target runs the same tests as ours (needs pytest)."""
+
+from modelyard.testing.target_contract import TargetContract
+
+__all__ = ["TargetContract"]
