@@ -1,0 +1,67 @@
+"""The magics, and what ``%load_ext modelyard`` puts into a shell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from modelyard import progress
+from modelyard.magics._completion import make_matcher
+from modelyard.magics.cv import CvMagics
+from modelyard.magics.deploy import DeployMagics
+from modelyard.magics.package import PackageMagics
+from modelyard.magics.tune import TuneMagics
+from modelyard.magics.yard import YardMagics
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+MAGICS = (CvMagics, TuneMagics, PackageMagics, DeployMagics, YardMagics)
+
+_RESULT = ("modelyard.presentation", "Result")
+_loaded: dict[int, Any] = {}
+
+
+def load(shell: InteractiveShell) -> None:
+    """Register magics, Tab completion, progress, and, where a front end can show them, panels."""
+    if id(shell) in _loaded:
+        return
+    for magics in MAGICS:
+        shell.register_magics(magics)
+    matcher = make_matcher(shell)
+    shell.Completer.custom_matchers.append(matcher)
+    _loaded[id(shell)] = matcher
+    progress.install(_tracker)
+    if _has_front_end(shell):
+        shell.display_formatter.mimebundle_formatter.for_type_by_name(*_RESULT, _panel)
+
+
+def unload(shell: InteractiveShell) -> None:
+    """Take away what `load` registered."""
+    matcher = _loaded.pop(id(shell), None)
+    if matcher is None:
+        return
+    shell.Completer.custom_matchers.remove(matcher)
+    for magics in MAGICS:
+        for kind, names in magics.magics.items():
+            for name in names:
+                shell.magics_manager.magics[kind].pop(name, None)
+    progress.install(None)
+    if _has_front_end(shell):
+        shell.display_formatter.mimebundle_formatter.pop(".".join(_RESULT), None)
+
+
+def _has_front_end(shell: InteractiveShell) -> bool:
+    return shell.__class__.__name__ == "ZMQInteractiveShell"
+
+
+def _panel(result: Any, include: Any = None, exclude: Any = None) -> Any:
+    from modelyard_widgets.result_panel import panel_mimebundle
+
+    return panel_mimebundle(result, include=include, exclude=exclude)
+
+
+def _tracker(title: str, total: int | None, unit: str) -> progress.Tracker:
+    from modelyard_widgets.bars import notebook_tracker
+
+    tracker: progress.Tracker = notebook_tracker(title, total, unit)
+    return tracker

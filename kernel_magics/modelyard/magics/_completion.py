@@ -1,0 +1,74 @@
+"""Tab completion on the lines of our magics: flags, targets, bundles and variables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
+
+from modelyard.magics._arguments import LineParser
+from modelyard.magics._verb import verb_parser
+from modelyard.magics.cv import cv_parser
+from modelyard.magics.deploy import deploy_parser
+from modelyard.magics.package import package_parser
+from modelyard.magics.tune import tune_parser
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+_VALUES = {
+    "--cv": ("stratified:5", "stratified:10", "kfold:5", "kfold:10", "loo"),
+    "--method": ("bayes", "random", "grid"),
+    "--policy": ("flag", "clip", "reject"),
+    "--score": ("accuracy", "precision", "recall", "f1", "roc_auc", "mae", "mse", "r2"),
+}
+
+
+def _parser(magic: str) -> LineParser | None:
+    if magic == "deploy":
+        return deploy_parser("local")
+    makers = {"cv": cv_parser, "tune": tune_parser, "package": package_parser}
+    if magic in makers:
+        return makers[magic]()
+    return verb_parser("%yard", "") if magic == "yard" else None
+
+
+def _candidates(magic: str, before: list[str], word: str, namespace: dict[str, Any]) -> Iterable[str]:
+    parser = _parser(magic)
+    if parser is None:
+        return ()
+    if word.startswith("-"):
+        return parser.flags
+    previous = before[-1] if before else ""
+    if previous == "--to":
+        from modelyard.targets import targets
+
+        return targets
+    if previous in _VALUES:
+        return _VALUES[previous]
+    variables = [name for name in namespace if not name.startswith("_")]
+    if magic == "deploy" and not before:
+        from modelyard.packaging import storing
+
+        return [*storing.names(), *variables]
+    return variables
+
+
+def make_matcher(shell: InteractiveShell) -> Any:
+    """Return the matcher to append to ``shell.Completer.custom_matchers``."""
+
+    @context_matcher(identifier="modelyard")  # type: ignore[untyped-decorator, unused-ignore]
+    def modelyard_matcher(context: CompletionContext) -> SimpleMatcherResult:
+        line = context.line_with_cursor
+        head, _, rest = line.lstrip("%").partition(" ")
+        if not line.startswith("%") or (not rest and not line.endswith(" ")):
+            return {"completions": [], "suppress": False}
+        *before, word = rest.split(" ")
+        found = _candidates(head, [w for w in before if w], word, shell.user_ns)
+        typed = context.token
+        tail = word[: len(word) - len(typed)] if word.endswith(typed) else ""
+        fitting = [c.removeprefix(tail) for c in found if c.startswith(word)]
+        return {"completions": [SimpleCompletion(text=text) for text in fitting], "suppress": bool(fitting)}
+
+    return modelyard_matcher

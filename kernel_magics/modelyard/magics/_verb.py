@@ -1,0 +1,99 @@
+"""What every magic does alike: parse, make the call, run it, return the result."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+from IPython.core.magic import Magics
+from traitlets import Dict
+
+import modelyard
+from modelyard.catalog import find_root, project_settings
+from modelyard.magics._arguments import HelpShown, LineParser, as_call, evaluate
+from modelyard.progress import hush
+
+
+class Text(str):
+    """Text that a cell shows as it is."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+@dataclass(frozen=True)
+class Call:
+    """The Python call that a line stands for.
+
+    Attributes
+    ----------
+    verb : str
+        The name of the function in `modelyard`.
+    expressions : tuple of str
+        Its positionals, in the words of the user's namespace.
+    keywords : dict
+        Its keyword arguments, as values.
+    keyword_expressions : dict
+        Keyword arguments that are expressions of the namespace.
+    """
+
+    verb: str
+    expressions: tuple[str, ...] = ()
+    keywords: dict[str, Any] = field(default_factory=dict)
+    keyword_expressions: dict[str, str] = field(default_factory=dict)
+
+    def run(self, namespace: Mapping[str, Any]) -> Any:
+        values = [evaluate(expression, namespace) for expression in self.expressions]
+        named = {key: evaluate(text, namespace) for key, text in self.keyword_expressions.items()}
+        given = {key: value for key, value in self.keywords.items() if value is not None}
+        return getattr(modelyard, self.verb)(*values, **given, **named)
+
+    def code(self) -> Text:
+        named = [f"{key}={text}" for key, text in self.keyword_expressions.items()]
+        return Text(as_call(self.verb, [*self.expressions, *named], self.keywords))
+
+
+def verb_parser(magic: str, summary: str) -> LineParser:
+    """Return a parser with the flags that mean the same everywhere."""
+    parser = LineParser(magic, summary)
+    parser.add_argument("-o", "--out", metavar="NAME", help="also assign the result to this variable")
+    parser.add_argument("--json", action="store_true", help="show the result as JSON")
+    parser.add_argument("--quiet", action="store_true", help="no progress, and no result shown")
+    parser.add_argument("--show-code", action="store_true", help="show the Python call instead of running it")
+    return parser
+
+
+class VerbMagics(Magics):
+    """Base of the magics; a subclass holds one magic and nothing else."""
+
+    defaults = Dict(
+        help="Defaults of the flags, by name without dashes: %config CvMagics.defaults = {'cv': 'loo'}"
+    ).tag(config=True)
+
+    def answer(self, parser: LineParser, line: str, verb: str, call: Any) -> Any:
+        """Parse `line`, make the call with ``call(arguments)``, and return what the cell shows.
+
+        Defaults come from ``[tool.modelyard.VERB]`` of the project, then from ``%config``, then from the flag.
+        """
+        settings = project_settings(find_root(), verb) | dict(self.defaults)
+        try:
+            arguments = parser.parse_line(line, settings)
+        except HelpShown as shown:
+            return Text(shown)
+        wanted: Call = call(arguments)
+        return wanted.code() if arguments.show_code else self._ran(wanted, arguments)
+
+    def _ran(self, call: Call, arguments: argparse.Namespace) -> Any:
+        with hush() if arguments.quiet else nullcontext():
+            result = call.run(self.shell.user_ns)
+        if arguments.out:
+            self.shell.user_ns[arguments.out] = result
+        if arguments.quiet:
+            return None
+        return Text(json.dumps(result.payload(), indent=1, ensure_ascii=False)) if arguments.json else result

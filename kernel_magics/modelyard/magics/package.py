@@ -1,0 +1,53 @@
+"""``%package``: a fitted estimator becomes a bundle."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from IPython.core.magic import line_magic, magics_class, no_var_expand, output_can_be_silenced
+
+from modelyard.magics._arguments import LineParser
+from modelyard.magics._verb import Call, VerbMagics, verb_parser
+
+
+def package_parser() -> LineParser:
+    parser = verb_parser("%package", "Package a fitted estimator: %package model X y --name churn")
+    parser.expression("model", "the fitted estimator")
+    parser.expression("X", "the table that it was trained on; the contract is learned from it")
+    parser.expression("y", "the target")
+    parser.add_argument(
+        "--name", required=True, metavar="NAME", help="the bundle's name; its versions count up"
+    )
+    parser.add_argument(
+        "--policy", metavar="WHAT",
+        help="what becomes of values that training never saw: flag (the default), clip or reject",
+    )  # fmt: skip
+    parser.add_argument("--golden-rows", type=int, metavar="N", help="training rows kept as golden rows (64)")
+    parser.add_argument("--seed", type=int, metavar="N", help="decides which rows these are (0)")
+    return parser
+
+
+def package_call(arguments: argparse.Namespace) -> Call:
+    return Call(
+        "package",
+        (arguments.model, arguments.X, arguments.y),
+        {
+            "name": arguments.name,
+            "policy": arguments.policy,
+            "golden_rows": arguments.golden_rows,
+            "seed": arguments.seed,
+        },
+    )
+
+
+@magics_class
+class PackageMagics(VerbMagics):
+    """Holds ``%package``."""
+
+    @no_var_expand
+    @output_can_be_silenced
+    @line_magic
+    def package(self, line: str) -> Any:
+        """Package a fitted estimator: ``%package model X y --name churn``; ``%package -h`` says more."""
+        return self.answer(package_parser(), line, "package", package_call)
