@@ -1,0 +1,7 @@
+"""How good a model is on rows it has not seen: folds, metrics, cross-validation and cheap leakage checks."""
+
+from modelyard.evaluation.cross_validation import cross_validate
+from modelyard.evaluation.metrics import Metric
+from modelyard.evaluation.result import Evaluation
+
+__all__ = ["Evaluation", "Metric", "cross_validate"]
