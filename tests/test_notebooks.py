@@ -1,0 +1,149 @@
+"""The example notebooks in a real kernel, and what survives when a kernel ends."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import optuna
+import pytest
+from kernels import NOTEBOOKS, executed, kernel, payloads
+
+import modelyard
+from modelyard.catalog import open_yard
+
+
+def test_notebook_01_takes_a_model_from_a_cell_to_a_served_prediction(project: Path) -> None:
+    notebook = executed("01_from_cell_to_endpoint.ipynb", project)
+    endpoint = modelyard.deployment("breast-cancer")
+    try:
+        shown = payloads(notebook)
+        assert {"evaluation", "study", "bundle", "verification", "deployment", "yard"} <= set(shown)
+        assert shown["bundle"]["form"] == "onnx"
+        assert shown["yard"]["deployments"][0]["health"] == "ready"
+        assert endpoint.status().health == "ready"  # the kernel that made it is gone
+    finally:
+        endpoint.remove()
+
+
+def test_notebook_01_can_be_run_again(project: Path) -> None:
+    executed("01_from_cell_to_endpoint.ipynb", project)
+    first = modelyard.deployment("breast-cancer")
+    executed("01_from_cell_to_endpoint.ipynb", project)
+    try:
+        again = modelyard.deployment("breast-cancer")
+        assert (again.url, again.bundle) == (first.url, "breast-cancer:1")
+        assert again.status().health == "ready"
+    finally:
+        first.remove()
+
+
+def test_notebook_02_serves_a_transformer_from_a_cell_with_texts_and_nulls(project: Path) -> None:
+    notebook = executed("02_mixed_columns.ipynb", project)
+    assert {record.name: record.payload["form"] for record in modelyard.yard().bundles} == {
+        "penguins:1": "pickle",
+        "penguins-plain:1": "onnx",
+    }
+    assert modelyard.bundle("penguins").manifest["trust"]["code"] == ["__main__.BillShape"]
+    assert modelyard.yard().deployments == ()
+    assert payloads(notebook)["bundle"]["name"] == "penguins-plain"
+
+
+def test_the_committed_notebooks_hold_no_output() -> None:
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+        assert not [cell for cell in notebook.cells if cell.get("outputs") or cell.get("execution_count")], path.name
+
+
+SETUP = """
+%load_ext modelyard
+import modelyard
+from sklearn.datasets import load_breast_cancer
+from sklearn.tree import DecisionTreeClassifier
+X, y = load_breast_cancer(return_X_y=True, as_frame=True)
+model = DecisionTreeClassifier(random_state=0)
+"""
+SLOW = """
+import time
+class Slow(DecisionTreeClassifier):
+    def fit(self, X, y, **more):
+        time.sleep(0.1)
+        return super().fit(X, y, **more)
+"""
+TUNE = "%%tune Slow(random_state=0) X y --method bayes --budget 12trials --cv kfold:3 --score accuracy --name killed {flags}\nmax_depth: int 1..40\nmin_samples_leaf: int 1..40\n"
+
+
+def test_the_endpoint_outlives_its_kernel_and_the_next_one_finds_it(project: Path) -> None:
+    with kernel(project) as first:
+        first.run(SETUP + "model.fit(X, y)")
+        first.run("%package model X y --name tree")
+        url = first.text("dp = modelyard.deploy('tree'); print(dp.url)")
+    with kernel(project) as second:
+        try:
+            second.run(SETUP + "model.fit(X, y)")
+            shown = second.text("%yard")
+            assert "ready: tree:1 at http://127.0.0.1:" in shown
+            again = second.text("dp = modelyard.deployment('tree'); print(dp.url, (dp.predict(X) == model.predict(X)).all())")
+            assert again.split() == [url.strip().splitlines()[-1], "True"]
+        finally:
+            second.run("modelyard.deployment('tree').remove()")
+
+
+def test_a_kernel_killed_during_tune_loses_no_finished_trial_and_resume_repeats_none(project: Path) -> None:
+    with pytest.raises(Exception, match=r"[Kk]ernel"), kernel(project) as doomed:
+        doomed.run(SETUP + SLOW)
+        pid = doomed.pid
+        watcher = subprocess.Popen([sys.executable, "-c", _KILL_AFTER_FOUR, str(pid), open_yard().studies_url])
+        try:
+            doomed.run(TUNE.format(flags=""))
+        finally:
+            watcher.wait(timeout=60)
+    before = {t.number: t.params for t in trials() if t.state == optuna.trial.TrialState.COMPLETE}
+    assert 4 <= len(before) < 12
+    with kernel(project) as fresh:
+        fresh.run(SETUP + SLOW)
+        shown = fresh.text(TUNE.format(flags="--resume"))
+    assert "12 finished trials" in shown
+    after = {t.number: t.params for t in trials() if t.state == optuna.trial.TrialState.COMPLETE}
+    assert len(after) == 12
+    assert {number: after[number] for number in before} == before
+    assert not [t for t in trials() if t.state == optuna.trial.TrialState.RUNNING]
+    assert open_yard().get("study", "killed").payload["state"] == "finished"
+
+
+_KILL_AFTER_FOUR = """
+import os, signal, sys, time
+import optuna
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+while True:
+    try:
+        study = optuna.load_study(study_name="killed", storage=sys.argv[2])
+        if len([t for t in study.trials if t.state == optuna.trial.TrialState.COMPLETE]) >= 4:
+            break
+    except KeyError:
+        pass
+    time.sleep(0.05)
+os.kill(int(sys.argv[1]), signal.SIGKILL)
+"""
+
+
+def trials() -> list[optuna.trial.FrozenTrial]:
+    return optuna.load_study(study_name="killed", storage=open_yard().studies_url).trials
+
+
+def test_interrupting_a_magic_shows_one_line_and_leaves_the_yard_consistent(project: Path) -> None:
+    with kernel(project) as running:
+        running.run(SETUP + SLOW)
+        killer = subprocess.Popen(
+            [sys.executable, "-c", _KILL_AFTER_FOUR.replace("SIGKILL", "SIGINT"), str(running.pid), open_yard().studies_url]
+        )
+        with pytest.raises(Exception, match=r"InterruptedRunError: .*--resume"):
+            running.run(TUNE.format(flags=""))
+        killer.wait(timeout=60)
+        assert open_yard().get("study", "killed").payload["state"] == "interrupted"
+        assert "12 finished trials" in running.text(TUNE.format(flags="--resume"))
+    assert not [t for t in trials() if t.state == optuna.trial.TrialState.RUNNING]
+
