@@ -1,0 +1,3 @@
+import { yardPlugin } from './yardPlugin';
+
+export default [yardPlugin];

@@ -1,0 +1,1 @@
+"""Panels of modelyard's results for notebook pages: plain ES modules, no build step, no network."""

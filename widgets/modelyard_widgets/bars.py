@@ -1,0 +1,27 @@
+"""Progress of long work as tqdm draws it: a bar in a notebook, a line of text in a terminal."""
+
+from __future__ import annotations
+
+from modelyard.progress import Tracker
+
+
+class _Bar:
+    def __init__(self, title: str, total: int | None, unit: str) -> None:
+        # here and not above: it looks for a notebook as it is imported, and then brings in ipywidgets
+        from tqdm.auto import tqdm
+
+        layout = None if total else "{desc}: {elapsed}{postfix}"  # of what has no end, only the time is known
+        self._bar = tqdm(desc=title, total=total, unit=f" {unit}", leave=False, bar_format=layout)
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        if note:
+            self._bar.set_postfix_str(note, refresh=False)
+        self._bar.update(steps)
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+def notebook_tracker(title: str, total: int | None, unit: str) -> Tracker:
+    """Open a bar that goes away when the work is done: the factory for `modelyard.progress.install`."""
+    return _Bar(title, total, unit)
