@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-pytest_plugins = ["pytest_jupyter.jupyter_server"]
+# what runs a test that is a coroutine; the fixtures of that plugin stay with the one module that wants them
+from pytest_jupyter.jupyter_core import pytest_pycollect_makeitem, pytest_pyfunc_call  # noqa: F401
 
 
 @pytest.fixture(autouse=True)

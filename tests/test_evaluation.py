@@ -288,7 +288,7 @@ def test_the_interval_is_students(iris: Any) -> None:
 def test_the_result_shows_itself_and_is_kept_in_the_yard(iris: Any) -> None:
     tree = DecisionTreeClassifier(max_depth=2)
     first, second = cross_validate(MODEL, *iris), cross_validate(tree, *iris, cv="loo")
-    assert first.name == "pipeline-1"
+    assert first.name == "logistic-regression-1"
     assert second.name == "decision-tree-classifier-1"
     assert cross_validate(tree, *iris).name == "decision-tree-classifier-2"
     assert repr(first).startswith("Pipeline of StandardScaler, LogisticRegression in 5 folds (stratified:5)")

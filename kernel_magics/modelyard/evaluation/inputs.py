@@ -109,12 +109,16 @@ def describe_model(model: Any) -> str:
 
 
 def stem_of(model: Any) -> str:
-    """Return the class of a model in lower case with dashes, to name records after.
+    """Return the class of a model, or of a pipeline's last step, in lower case with dashes, to name records after.
 
     >>> from sklearn.neural_network import MLPClassifier
-    >>> stem_of(MLPClassifier())
-    'mlp-classifier'
+    >>> from sklearn.pipeline import make_pipeline
+    >>> stem_of(MLPClassifier()), stem_of(make_pipeline(MLPClassifier()))
+    ('mlp-classifier', 'mlp-classifier')
     """
+    steps = getattr(model, "steps", None)
+    if isinstance(steps, list) and steps and len(steps[-1]) == 2:
+        return stem_of(steps[-1][1])
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", type(model).__name__)
     return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")[:50] or "model"
 

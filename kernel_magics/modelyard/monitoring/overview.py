@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from modelyard.catalog import Record, open_yard
-from modelyard.presentation import Result, Table
+from modelyard.presentation import Result, Table, number
 from modelyard.targets import Status, deployments
 
 
@@ -40,20 +40,14 @@ class Overview(Result):
         return "yard: " + ", ".join(f"{count} {_plural(noun, count)}" for count, noun in counts)
 
     def table(self) -> Table:
-        rows: list[tuple[str, str, str, str]] = []
-        rows += [("evaluation", r.name, r.created, _evaluated(r.payload)) for r in self.evaluations]
-        rows += [("study", r.name, r.created, _studied(r.payload)) for r in self.studies]
-        rows += [("bundle", r.name, r.created, _packed(r.payload)) for r in self.bundles]
-        rows += [
-            (
-                "deployment",
-                r.name,
-                r.created,
-                f"{self.health[r.name].health}: {r.payload['bundle']} at {r.payload['url']}",
-            )
-            for r in self.deployments
-        ]
+        rows = [("evaluation", r.name, _when(r), _evaluated(r.payload)) for r in self.evaluations]
+        rows += [("study", r.name, _when(r), _studied(r.payload)) for r in self.studies]
+        rows += [("bundle", r.name, _when(r), _packed(r.payload)) for r in self.bundles]
+        rows += [("deployment", r.name, _when(r), self._deployed(r)) for r in self.deployments]
         return Table(("what", "name", "since", "state"), rows)
+
+    def _deployed(self, record: Record) -> str:
+        return f"{self.health[record.name].health}: {record.payload['bundle']} at {record.payload['url']}"
 
     def notes(self) -> tuple[str, ...]:
         return tuple(
@@ -88,12 +82,23 @@ def _plural(noun: str, count: int) -> str:
     return noun if count == 1 else "studies" if noun == "study" else f"{noun}s"
 
 
+def _when(record: Record) -> str:
+    return f"{record.created[:16].replace('T', ' ')} UTC"
+
+
 def _evaluated(payload: dict[str, Any]) -> str:
-    return str(payload.get("sentence") or payload.get("model", ""))
+    scores = [
+        f"{metric} {number(figures['mean'])}"
+        for metric, figures in payload["summary"].items()
+        if figures["mean"] is not None
+    ]
+    return f"{', '.join(scores[:3])} ({payload['cv']})"
 
 
 def _studied(payload: dict[str, Any]) -> str:
-    return f"{payload.get('state', '')}, {payload.get('finished', 0)} trials finished"
+    best = payload.get("best_score")
+    said = f", best {payload['metric']} {number(best)}" if best is not None else ""
+    return f"{payload['state']}, {payload['finished']} trials finished{said}"
 
 
 def _packed(payload: dict[str, Any]) -> str:
