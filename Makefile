@@ -88,7 +88,7 @@ check: $(VENV)/.dev extension/node_modules/.package-lock.json ## lint, types, im
 
 .PHONY: test
 test: check $(LABEXTENSION) chromium ## everything: check, Python, doctests, JavaScript, browser, notebooks, wheel
-	cd extension && npm test --silent
+	cd extension && npm run --silent test:widgets
 	$(BIN)/python -m pytest --doctest-modules --import-mode=prepend -q kernel_magics/modelyard templates/modelyard_runtime
 	$(BIN)/python -m pytest
 

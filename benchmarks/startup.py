@@ -1,8 +1,8 @@
 """How long a user waits: ``%load_ext``, and a deploy until it answers.
 
-``python benchmarks/startup.py --json`` prints medians. Start-up is measured as whole processes in turn (bare IPython, IPython with
-modelyard), so that a machine whose speed drifts treats both alike; deploy is compared with ``bentoml serve`` of an empty
-service from the same environment.
+``python benchmarks/startup.py --json`` prints medians. Start-up is measured as whole processes in turn (bare
+IPython, IPython with modelyard), so that a machine whose speed drifts treats both alike; deploy is compared with
+``bentoml serve`` of an empty service from the same environment.
 """
 
 from __future__ import annotations
@@ -70,9 +70,21 @@ def deploy_to_ready(runs: int, folder: Path) -> dict[str, float]:
 
     def served(number: int) -> None:
         port = processes.free_port()
-        argv = [sys.executable, "-m", "bentoml", "serve", "empty:Empty", "--host", "127.0.0.1", "--port", str(port)]
+        argv = [
+            sys.executable,
+            "-m",
+            "bentoml",
+            "serve",
+            "empty:Empty",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+        ]
         mark = folder / f"empty-{number}"
-        processes.spawn(argv, processes.environment(mark, {"BENTOML_HOME": str(mark)}), folder, folder / "empty.log")
+        processes.spawn(
+            argv, processes.environment(mark, {"BENTOML_HOME": str(mark)}), folder, folder / "empty.log"
+        )
         while True:
             try:
                 if httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False).status_code == 200:
@@ -112,7 +124,9 @@ def main() -> None:
         found = load_ext(wanted.runs) | deploy_to_ready(wanted.runs, folder)
         os.chdir("/")
     rounded = {name: round(value, 3) for name, value in found.items()}
-    print(json.dumps(rounded, indent=1) if wanted.json else "\n".join(f"{k}: {v}" for k, v in rounded.items()))
+    print(
+        json.dumps(rounded, indent=1) if wanted.json else "\n".join(f"{k}: {v}" for k, v in rounded.items())
+    )
 
 
 if __name__ == "__main__":

@@ -56,8 +56,6 @@ def run_notebook() -> None:
 
 def run() -> int:
     """Run the main job and show one prediction by curl."""
-    import os
-
     import modelyard
 
     os.chdir(HERE)
@@ -69,8 +67,20 @@ def run() -> int:
     body = OUTPUT / "row.json"
     body.write_text(json.dumps({"rows": [row]}), encoding="utf-8")
     json_type = "Content-Type: application/json"
-    curl = ["curl", "-s", "-H", f"@{deployment.header_file}", "-H", json_type, "-d", f"@{body}", f"{deployment.url}/predict"]
-    print(f"{NAME} is served at {deployment.url}, and stays there when this command ends.\n\n$ {shlex.join(curl)}")
+    curl = [
+        "curl",
+        "-s",
+        "-H",
+        f"@{deployment.header_file}",
+        "-H",
+        json_type,
+        "-d",
+        f"@{body}",
+        f"{deployment.url}/predict",
+    ]
+    print(
+        f"{NAME} is served at {deployment.url}, and stays there when this command ends.\n\n$ {shlex.join(curl)}"
+    )
     if shutil.which("curl"):
         print(subprocess.run(curl, capture_output=True, text=True, check=True).stdout)
     else:
@@ -81,8 +91,6 @@ def run() -> int:
 
 def stop() -> int:
     """Remove the endpoint that `run` left; say so where there is none."""
-    import os
-
     import modelyard
     from modelyard.errors import UnknownNameError
 

@@ -42,7 +42,10 @@ class Kernel:
 def kernel(folder: Path) -> Iterator[Kernel]:
     """Start a kernel in `folder`; it is shut down at the end."""
     client = NotebookClient(
-        nbformat.v4.new_notebook(), timeout=180, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+        nbformat.v4.new_notebook(),
+        timeout=180,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
     )
     with client.setup_kernel():
         yield Kernel(client)
@@ -51,7 +54,12 @@ def kernel(folder: Path) -> Iterator[Kernel]:
 def executed(name: str, folder: Path, **options: Any) -> nbformat.NotebookNode:
     """Execute an example notebook with `folder` as its working directory; raise on the first error."""
     notebook = nbformat.read(NOTEBOOKS / name, as_version=4)
-    options = {"kernel_name": "python3", "timeout": 300, "resources": {"metadata": {"path": str(folder)}}, **options}
+    options = {
+        "kernel_name": "python3",
+        "timeout": 300,
+        "resources": {"metadata": {"path": str(folder)}},
+        **options,
+    }
     NotebookClient(notebook, **options).execute()
     return notebook
 

@@ -10,7 +10,19 @@ from importlib import import_module
 
 import modelyard
 
-HEAVY = ("numpy", "pandas", "sklearn", "scipy", "optuna", "onnx", "onnxruntime", "skl2onnx", "bentoml", "httpx", "vl_convert")
+HEAVY = (
+    "numpy",
+    "pandas",
+    "sklearn",
+    "scipy",
+    "optuna",
+    "onnx",
+    "onnxruntime",
+    "skl2onnx",
+    "bentoml",
+    "httpx",
+    "vl_convert",
+)
 PACKAGES = ("modelyard", "modelyard_widgets", "modelyard_lab", "modelyard_runtime", "modelyard_templates")
 
 

@@ -6,10 +6,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from browser import LABEXTENSION, chromium, jupyter_lab, open_notebook
-from kernels import NOTEBOOKS
 
 import modelyard
+from browser import LABEXTENSION, chromium, jupyter_lab, open_notebook
+from kernels import NOTEBOOKS
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -25,18 +25,21 @@ def test_notebook_01_in_jupyterlab_shows_every_result_and_leaves_an_endpoint(
     scratch = tmp_path / "jupyter"
     scratch.mkdir()
     shutil.copy(NOTEBOOKS / NOTEBOOK, project)
-    with jupyter_lab(project, scratch, labextension=LABEXTENSION) as lab, chromium() as browser:
-        with open_notebook(browser, lab, NOTEBOOK) as notebook:
-            seen = notebook.run_all(timeout=300)
-            notebook.execute("modelyard:show-yard")
-            notebook.page.get_by_role("region", name="Yard").get_by_text("breast-cancer:1").first.wait_for()
-            notebook.screenshot(SCREENSHOT)
-            regions = {
-                kind: notebook.page.get_by_role("region", name=kind, exact=True)
-                for kind in ("Evaluation", "Study", "Bundle", "Verification", "Deployment")
-            }
-            shown = {kind: region.first.inner_text() for kind, region in regions.items()}
-            pictures = [regions[kind].get_by_role("img").count() for kind in ("Evaluation", "Study")]
+    with (
+        jupyter_lab(project, scratch, labextension=LABEXTENSION) as lab,
+        chromium() as browser,
+        open_notebook(browser, lab, NOTEBOOK) as notebook,
+    ):
+        seen = notebook.run_all(timeout=300)
+        notebook.execute("modelyard:show-yard")
+        notebook.page.get_by_role("region", name="Yard").get_by_text("breast-cancer:1").first.wait_for()
+        notebook.screenshot(SCREENSHOT)
+        regions = {
+            kind: notebook.page.get_by_role("region", name=kind, exact=True)
+            for kind in ("Evaluation", "Study", "Bundle", "Verification", "Deployment")
+        }
+        shown = {kind: region.first.inner_text() for kind, region in regions.items()}
+        pictures = [regions[kind].get_by_role("img").count() for kind in ("Evaluation", "Study")]
     monkeypatch.setenv("MODELYARD_CONFIG_DIR", str(scratch / "modelyard"))
     endpoint = modelyard.deployment("breast-cancer")
     try:

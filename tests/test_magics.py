@@ -40,18 +40,27 @@ def ran(shell: InteractiveShell, code: str) -> Any:
 def test_cv_returns_what_the_function_returns(cells: InteractiveShell) -> None:
     found = ran(cells, "%cv model X y --cv kfold:3 --score accuracy --score f1 --seed 4")
     direct = modelyard.cross_validate(
-        cells.user_ns["model"], cells.user_ns["X"], cells.user_ns["y"], cv="kfold:3", scoring=["accuracy", "f1"], seed=4
+        cells.user_ns["model"],
+        cells.user_ns["X"],
+        cells.user_ns["y"],
+        cv="kfold:3",
+        scoring=["accuracy", "f1"],
+        seed=4,
     )
     pd.testing.assert_frame_equal(found.scores, direct.scores)
 
 
 def test_positionals_are_expressions_and_may_hold_spaces_and_quotes(cells: InteractiveShell) -> None:
-    found = ran(cells, '%cv model frame.drop(columns="target") frame["target"] --cv stratified:3 --score accuracy')
+    found = ran(
+        cells, '%cv model frame.drop(columns="target") frame["target"] --cv stratified:3 --score accuracy'
+    )
     assert len(found.scores) == 3
 
 
 def test_braces_and_dollars_are_the_users_own(cells: InteractiveShell) -> None:
-    found = ran(cells, '%cv model frame[[c for c in X if c not in {"target"}]] y --cv kfold:2 --score accuracy')
+    found = ran(
+        cells, '%cv model frame[[c for c in X if c not in {"target"}]] y --cv kfold:2 --score accuracy'
+    )
     assert found.features == 30
 
 
@@ -61,8 +70,8 @@ def test_a_semicolon_silences_and_out_assigns(cells: InteractiveShell) -> None:
 
 
 def test_tune_reads_its_space_from_the_cell(cells: InteractiveShell) -> None:
-    cell = "%%tune model X y --method random --budget 3trials --cv kfold:2 --score accuracy --name small -o study\nmax_depth: int 2..4\n"
-    ran(cells, cell)
+    line = "%%tune model X y --method random --budget 3trials --cv kfold:2 --score accuracy --name small -o study"
+    ran(cells, f"{line}\nmax_depth: int 2..4\n")
     study = cells.user_ns["study"]
     assert study.name == "small"
     assert 2 <= study.best_params["max_depth"] <= 4
@@ -76,7 +85,7 @@ def test_quiet_shows_nothing_and_json_shows_the_payload(cells: InteractiveShell)
 
 
 def test_show_code_is_the_python_call_and_runs_nothing(cells: InteractiveShell) -> None:
-    shown = ran(cells, '%package model X y --name churn --policy clip --show-code')
+    shown = ran(cells, "%package model X y --name churn --policy clip --show-code")
     assert repr(shown) == "modelyard.package(model, X, y, name='churn', policy='clip')"
     assert modelyard.yard().bundles == ()
     shown = ran(cells, "%deploy churn --to local --port 8123 --timeout 2min --show-code")
@@ -107,7 +116,9 @@ def test_the_whole_way_in_four_lines(cells: InteractiveShell) -> None:
     try:
         yard = ran(cells, "%yard")
         assert yard.health["tree"].health == "ready"
-        assert (endpoint.predict(cells.user_ns["X"]) == cells.user_ns["model"].predict(cells.user_ns["X"])).all()
+        assert (
+            endpoint.predict(cells.user_ns["X"]) == cells.user_ns["model"].predict(cells.user_ns["X"])
+        ).all()
         cells.user_ns["mine"] = bundle
         assert ran(cells, "%deploy mine --plan").bundle == "tree:1"
     finally:
@@ -117,10 +128,18 @@ def test_the_whole_way_in_four_lines(cells: InteractiveShell) -> None:
 @pytest.mark.parametrize(
     ("line", "kind", "words"),
     [
-        ("%cv model X y --scor f1", UsageError, r"%cv: unknown flag '--scor' \(did you mean '--score'\?\); type %cv -h"),
+        (
+            "%cv model X y --scor f1",
+            UsageError,
+            r"%cv: unknown flag '--scor' \(did you mean '--score'\?\); type %cv -h",
+        ),
         ("%cv model X", UsageError, r"%cv: the following arguments are required: y; type %cv -h"),
         ("%cv model X y z", UsageError, r"one word too many: 'z'"),
-        ("%cv modle X y", UnknownNameError, r"no variable 'modle' here \(did you mean 'model'\?\); run the cell"),
+        (
+            "%cv modle X y",
+            UnknownNameError,
+            r"no variable 'modle' here \(did you mean 'model'\?\); run the cell",
+        ),
         ("%cv model X[ y", UsageError, r"the line ends inside brackets"),
         ("%cv model X.nothing y", UsageError, r"'X.nothing' fails: AttributeError"),
         ("%cv model X y --repeats two", UsageError, r"argument --repeats: invalid int value: 'two'"),
@@ -128,9 +147,17 @@ def test_the_whole_way_in_four_lines(cells: InteractiveShell) -> None:
         ("%tune model X y --budget 60", UsageError, r"a budget has a unit, found '60'; type 60trials"),
         ("%package model X y", UsageError, r"required: --name"),
         ("%package model X y --name tree", NotFittedError, r"this DecisionTreeClassifier is not fitted"),
-        ("%package model X y --name 'my tree'", InvalidNameError, r"'my tree' cannot name a bundle.*type 'my-tree'"),
+        (
+            "%package model X y --name 'my tree'",
+            InvalidNameError,
+            r"'my tree' cannot name a bundle.*type 'my-tree'",
+        ),
         ("%deploy nothing", UnknownNameError, r"no bundle named 'nothing' in BentoML's store; there: none"),
-        ("%deploy nothing --to mars", UnknownNameError, r"no deployment target named 'mars'; installed: local"),
+        (
+            "%deploy nothing --to mars",
+            UnknownNameError,
+            r"no deployment target named 'mars'; installed: local",
+        ),
         ("%deploy nothing --prot 80", UsageError, r"unknown flag '--prot' \(did you mean '--port'\?\)"),
         ("%deploy nothing --port eighty", UsageError, r"argument --port: invalid int value: 'eighty'"),
     ],
@@ -147,13 +174,15 @@ def test_bad_lines_are_one_line_of_a_real_type(
     assert "Traceback" not in shown
 
 
-def test_defaults_come_from_pyproject_then_config_then_the_flag(cells: InteractiveShell, project: Path) -> None:
+def test_defaults_come_from_pyproject_then_config_then_the_flag(
+    cells: InteractiveShell, project: Path
+) -> None:
     (project / "pyproject.toml").write_text('[tool.modelyard.cv]\ncv = "kfold:4"\nscore = ["accuracy"]\n')
     assert len(ran(cells, "%cv model X y").scores) == 4
     ran(cells, "%config CvMagics.defaults = {'cv': 'kfold:3'}")
     assert len(ran(cells, "%cv model X y").scores) == 3
     assert len(ran(cells, "%cv model X y --cv kfold:2").scores) == 2
-    (project / "pyproject.toml").write_text('[tool.modelyard.cv]\nfolds = 4\n')
+    (project / "pyproject.toml").write_text("[tool.modelyard.cv]\nfolds = 4\n")
     with pytest.raises(UsageError, match=r"%cv has no flag for the default 'folds'"):
         ran(cells, "%cv model X y")
 

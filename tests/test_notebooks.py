@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import nbformat
 import optuna
 import pytest
-from kernels import NOTEBOOKS, executed, kernel, payloads
+from nbclient.exceptions import DeadKernelError
 
 import modelyard
+from kernels import NOTEBOOKS, executed, kernel, payloads
 from modelyard.catalog import open_yard
 
 
@@ -55,7 +57,9 @@ def test_the_committed_notebooks_hold_no_output() -> None:
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
         nbformat.validate(notebook)
-        assert not [cell for cell in notebook.cells if cell.get("outputs") or cell.get("execution_count")], path.name
+        assert not [cell for cell in notebook.cells if cell.get("outputs") or cell.get("execution_count")], (
+            path.name
+        )
 
 
 SETUP = """
@@ -73,7 +77,10 @@ class Slow(DecisionTreeClassifier):
         time.sleep(0.1)
         return super().fit(X, y, **more)
 """
-TUNE = "%%tune Slow(random_state=0) X y --method bayes --budget 12trials --cv kfold:3 --score accuracy --name killed {flags}\nmax_depth: int 1..40\nmin_samples_leaf: int 1..40\n"
+TUNE = """%%tune Slow(random_state=0) X y --budget 12trials --cv kfold:3 --score accuracy --name killed {flags}
+max_depth: int 1..40
+min_samples_leaf: int 1..40
+"""
 
 
 def test_the_endpoint_outlives_its_kernel_and_the_next_one_finds_it(project: Path) -> None:
@@ -86,21 +93,24 @@ def test_the_endpoint_outlives_its_kernel_and_the_next_one_finds_it(project: Pat
             second.run(SETUP + "model.fit(X, y)")
             shown = second.text("%yard")
             assert "ready: tree:1 at http://127.0.0.1:" in shown
-            again = second.text("dp = modelyard.deployment('tree'); print(dp.url, (dp.predict(X) == model.predict(X)).all())")
+            again = second.text(
+                "dp = modelyard.deployment('tree'); print(dp.url, (dp.predict(X) == model.predict(X)).all())"
+            )
             assert again.split() == [url.strip().splitlines()[-1], "True"]
         finally:
             second.run("modelyard.deployment('tree').remove()")
 
 
 def test_a_kernel_killed_during_tune_loses_no_finished_trial_and_resume_repeats_none(project: Path) -> None:
-    with pytest.raises(Exception, match=r"[Kk]ernel"), kernel(project) as doomed:
-        doomed.run(SETUP + SLOW)
-        pid = doomed.pid
-        watcher = subprocess.Popen([sys.executable, "-c", _KILL_AFTER_FOUR, str(pid), open_yard().studies_url])
-        try:
-            doomed.run(TUNE.format(flags=""))
-        finally:
-            watcher.wait(timeout=60)
+    doomed = ExitStack()
+    running = doomed.enter_context(kernel(project))
+    running.run(SETUP + SLOW)
+    code = [sys.executable, "-c", _KILL_AFTER_FOUR, str(running.pid), open_yard().studies_url]
+    killer = subprocess.Popen(code)
+    with pytest.raises(DeadKernelError):
+        running.run(TUNE.format(flags=""))
+    killer.wait(timeout=60)
+    doomed.close()
     before = {t.number: t.params for t in trials() if t.state == optuna.trial.TrialState.COMPLETE}
     assert 4 <= len(before) < 12
     with kernel(project) as fresh:
@@ -138,7 +148,13 @@ def test_interrupting_a_magic_shows_one_line_and_leaves_the_yard_consistent(proj
     with kernel(project) as running:
         running.run(SETUP + SLOW)
         killer = subprocess.Popen(
-            [sys.executable, "-c", _KILL_AFTER_FOUR.replace("SIGKILL", "SIGINT"), str(running.pid), open_yard().studies_url]
+            [
+                sys.executable,
+                "-c",
+                _KILL_AFTER_FOUR.replace("SIGKILL", "SIGINT"),
+                str(running.pid),
+                open_yard().studies_url,
+            ]
         )
         with pytest.raises(Exception, match=r"InterruptedRunError: .*--resume"):
             running.run(TUNE.format(flags=""))
@@ -146,4 +162,3 @@ def test_interrupting_a_magic_shows_one_line_and_leaves_the_yard_consistent(proj
         assert open_yard().get("study", "killed").payload["state"] == "interrupted"
         assert "12 finished trials" in running.text(TUNE.format(flags="--resume"))
     assert not [t for t in trials() if t.state == optuna.trial.TrialState.RUNNING]
-

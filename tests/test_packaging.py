@@ -132,14 +132,20 @@ def test_a_null_passes_where_the_pipeline_takes_one_and_only_there() -> None:
     from sklearn.impute import SimpleImputer
 
     imputing = make_pipeline(SimpleImputer(), LogisticRegression(max_iter=5000)).fit(X, y)
-    assert all(column.nullable for column in modelyard.package(imputing, X, y, name="imputing").contract.columns)
-    assert not any(column.nullable for column in modelyard.package(MODEL, X, y, name="strict").contract.columns)
+    assert all(
+        column.nullable for column in modelyard.package(imputing, X, y, name="imputing").contract.columns
+    )
+    assert not any(
+        column.nullable for column in modelyard.package(MODEL, X, y, name="strict").contract.columns
+    )
 
 
 def test_without_a_converter_the_bundle_holds_skops_and_says_what_that_costs() -> None:
     small = X.iloc[:60, :3]
     model = GaussianProcessClassifier().fit(small, y[:60])
-    with pytest.warns(PackagingWarning, match=r"no ONNX: .*skops.*scikit-learn==.*one row takes .* ms in Python"):
+    with pytest.warns(
+        PackagingWarning, match=r"no ONNX: .*skops.*scikit-learn==.*one row takes .* ms in Python"
+    ):
         bundle = modelyard.package(model, small, y[:60], name="gaussian")
     assert bundle.manifest["model"]["kind"] == "skops"
     assert (bundle.model_folder / "model.skops").is_file()
@@ -205,19 +211,54 @@ def bad_inputs() -> list[Any]:
     dated = X.assign(when=pd.Timestamp("2026-01-01"))
     any_model = RandomForestClassifier(n_estimators=2)
     cases = [
-        (LogisticRegression(), X, y, {}, NotFittedError, r"this LogisticRegression is not fitted; call fit\(X, y\)"),
+        (
+            LogisticRegression(),
+            X,
+            y,
+            {},
+            NotFittedError,
+            r"this LogisticRegression is not fitted; call fit\(X, y\)",
+        ),
         (MODEL, X, y[:-1], {}, InvalidInputError, r"X has 569 rows and y has 568"),
-        (MODEL, X, y, {"name": "my model"}, InvalidNameError, r"'my model' cannot name a bundle.*type 'my-model'"),
-        (MODEL, renamed, y, {}, InvalidInputError, r"a column the model never saw: 'area' \(did you mean 'mean area'"),
+        (
+            MODEL,
+            X,
+            y,
+            {"name": "my model"},
+            InvalidNameError,
+            r"'my model' cannot name a bundle.*type 'my-model'",
+        ),
+        (
+            MODEL,
+            renamed,
+            y,
+            {},
+            InvalidInputError,
+            r"a column the model never saw: 'area' \(did you mean 'mean area'",
+        ),
         (MODEL, X.drop(columns="mean area"), y, {}, InvalidInputError, r"X lacks the column 'mean area'"),
         (MODEL, mixed, y, {}, InvalidInputError, r"column 'mean area' mixes float, str"),
         (MODEL, X.assign(more=1), y, {}, InvalidInputError, r"a column the model never saw: 'more'"),
-        (any_model.fit(X.to_numpy(), y), X.to_numpy()[:, :3], y, {}, InvalidInputError, r"X has 3 columns.*fitted on 30"),
+        (
+            any_model.fit(X.to_numpy(), y),
+            X.to_numpy()[:, :3],
+            y,
+            {},
+            InvalidInputError,
+            r"X has 3 columns.*fitted on 30",
+        ),
         (MODEL, X, y, {"policy": "flagg"}, UsageError, r"no policy 'flagg'.*did you mean 'flag'"),
         (MODEL, X, y, {"policy": {"area": "flag"}}, UnknownNameError, r"policy names the column 'area'"),
         (MODEL, X.head(0), y.head(0), {}, InvalidInputError, r"X has no rows"),
         ("model", X, y, {}, InvalidInputError, r"str is not an estimator"),
-        (make_pipeline(_Dated()).fit(dated, y), dated, y, {}, InvalidInputError, r"column 'when' holds datetime64"),
+        (
+            make_pipeline(_Dated()).fit(dated, y),
+            dated,
+            y,
+            {},
+            InvalidInputError,
+            r"column 'when' holds datetime64",
+        ),
     ]
     return [pytest.param(*case, id=str(number)) for number, case in enumerate(cases)]
 
@@ -247,7 +288,9 @@ def test_ctrl_c_while_packaging_leaves_nothing_in_the_store(project: Path) -> No
         "print('go', flush=True); t.modelyard.package(t.MODEL, t.X, t.y, name='late')"
     )
     for wait in (0.3, 1.5, 2.5):
-        child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        child = subprocess.Popen(
+            [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         assert child.stdout is not None
         child.stdout.readline()
         time.sleep(wait)

@@ -48,7 +48,13 @@ MODEL = make_pipeline(
     ColumnTransformer(
         [
             ("n", make_pipeline(SimpleImputer(), StandardScaler()), NUMBERS),
-            ("t", make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore")), TEXTS),
+            (
+                "t",
+                make_pipeline(
+                    SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore")
+                ),
+                TEXTS,
+            ),
             ("b", "passthrough", ["member"]),
         ]
     ),
@@ -151,15 +157,19 @@ def test_a_value_of_the_wrong_type_is_refused_with_row_column_value_and_what_was
 
 
 def test_whole_numbers_may_be_written_with_a_point(app: PredictorApp) -> None:
-    assert predicted(app, {**ROW, "age": 30.0}).json()["predictions"] == predicted(app, ROW).json()["predictions"]
+    assert (
+        predicted(app, {**ROW, "age": 30.0}).json()["predictions"]
+        == predicted(app, ROW).json()["predictions"]
+    )
 
 
 @pytest.mark.parametrize(
     "content",
     [
         b"", b"{", b"[]", b"null", b'{"rows": []}', b'{"rows": 3}', b'{"rows": [1]}', b'{"rows": [{}], "x": 1}',
-        b'{"columns": ["age"]}', b'{"columns": ["age", "age"], "data": [[1, 2]]}', b'{"columns": ["age"], "data": [[1, 2]]}',
-        b'{"rows": [{"age": 1}, {"town": "Bern"}]}', b'{"rows": [{"age": NaN}]}', b"\xff\xfe", b"[" * 100_000,
+        b'{"columns": ["age"]}', b'{"columns": ["age", "age"], "data": [[1, 2]]}',
+        b'{"columns": ["age"], "data": [[1, 2]]}', b'{"rows": [{"age": 1}, {"town": "Bern"}]}',
+        b'{"rows": [{"age": NaN}]}', b"\xff\xfe", b"[" * 100_000,
     ],
 )  # fmt: skip
 def test_what_is_not_a_request_gets_400_and_one_line(app: PredictorApp, content: bytes) -> None:
@@ -207,7 +217,9 @@ def test_schema_and_openapi_describe_the_columns(app: PredictorApp) -> None:
     assert row["properties"]["age"]["type"] == "integer"
     assert row["properties"]["income"]["type"] == ["number", "null"]
     document = asked(app, "GET", "/openapi.json").json()
-    assert {"/predict", "/schema", "/openapi.json", "/healthz", "/readyz", "/metrics"} <= set(document["paths"])
+    assert {"/predict", "/schema", "/openapi.json", "/healthz", "/readyz", "/metrics"} <= set(
+        document["paths"]
+    )
     example = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["example"]
     assert asked(app, "POST", "/predict", json=example).status_code == 200
 
@@ -236,7 +248,9 @@ def test_a_large_body_is_answered_as_a_small_one_is(app: PredictorApp) -> None:
     assert answer["predictions"] == MODEL.predict(FRAME).tolist() * 20
 
 
-def test_a_changed_missing_or_strange_file_is_refused_before_anything_is_loaded(bundle: Bundle, tmp_path: Path) -> None:
+def test_a_changed_missing_or_strange_file_is_refused_before_anything_is_loaded(
+    bundle: Bundle, tmp_path: Path
+) -> None:
     def copied() -> Path:
         import shutil
 
@@ -261,7 +275,9 @@ def test_a_changed_missing_or_strange_file_is_refused_before_anything_is_loaded(
     folder = copied()
     manifest = json.loads((folder / "manifest.json").read_bytes())
     (folder / "manifest.json").write_bytes(canonical({**manifest, "format": FORMAT + 1}))
-    with pytest.raises(BundleError, match=rf"bundle format {FORMAT + 1}, but this runtime reads formats 0 to {FORMAT}"):
+    with pytest.raises(
+        BundleError, match=rf"bundle format {FORMAT + 1}, but this runtime reads formats 0 to {FORMAT}"
+    ):
         read_manifest(folder)
 
 

@@ -76,7 +76,9 @@ _LISTENERS: list[socket.socket] = []
 
 class TestLocalKeepsTheContract(TargetContract):
     name = "local"
-    broken = staticmethod(taken_port)
+
+    def broken_options(self) -> dict[str, Any]:
+        return taken_port()
 
     @pytest.fixture
     def bundle(self, bundle: Bundle) -> Bundle:  # the module's, not the suite's
@@ -141,7 +143,9 @@ def test_rows_that_break_the_contract_get_one_line_that_says_where(endpoint: Dep
     row = X.head(2)
     with pytest.raises(ContractError, match=r"column 'colour': a column the model never saw"):
         endpoint.predict(row.assign(colour=1))
-    with pytest.raises(ContractError, match=r"row 0, column 'mean area': text 'big' where a number belongs; learned"):
+    with pytest.raises(
+        ContractError, match=r"row 0, column 'mean area': text 'big' where a number belongs; learned"
+    ):
         endpoint.predict(row.astype(object).assign(**{"mean area": "big"}))
     with pytest.raises(ContractError, match=r"'mean area': the column is missing"):
         endpoint.predict(row.drop(columns="mean area"))
@@ -150,7 +154,9 @@ def test_rows_that_break_the_contract_get_one_line_that_says_where(endpoint: Dep
 
 
 def test_a_name_that_is_taken_says_what_has_it_and_what_to_type(endpoint: Deployment, bundle: Bundle) -> None:
-    with pytest.raises(NameTakenError, match=r"'cancer' exists \(cancer:1 at http://127.0.0.1:\d+\); type --replace") as told:
+    with pytest.raises(
+        NameTakenError, match=r"'cancer' exists \(cancer:1 at http://127.0.0.1:\d+\); type --replace"
+    ) as told:
         modelyard.deploy(bundle, to="local")
     assert "%traffic" in str(told.value)
     assert endpoint.status().health == "ready"
@@ -166,7 +172,9 @@ def test_replace_keeps_url_and_token_and_serves_the_new_bundle(endpoint: Deploym
     assert np.abs(replaced.predict_proba(X) - other.predict_proba(X)).max() < 1e-5
 
 
-def test_a_replacement_that_fails_leaves_the_old_endpoint_running(endpoint: Deployment, bundle: Bundle) -> None:
+def test_a_replacement_that_fails_leaves_the_old_endpoint_running(
+    endpoint: Deployment, bundle: Bundle
+) -> None:
     with pytest.raises(DeploymentError, match=r"port \d+ of 127.0.0.1 is taken"):
         modelyard.deploy(bundle, to="local", replace=True, **taken_port())
     assert endpoint.status().health == "ready"
@@ -199,7 +207,9 @@ def test_bad_targets_options_and_names_are_one_line_each(bundle: Bundle) -> None
         modelyard.deploy(bundle, to="local", name="My Name")
     with pytest.raises(UsageError, match=r"port 80 cannot be"):
         modelyard.deploy(bundle, to="local", port=80)
-    with pytest.raises(BundleError, match=r"takes a bundle or its name, found Pipeline; package the model first"):
+    with pytest.raises(
+        BundleError, match=r"takes a bundle or its name, found Pipeline; package the model first"
+    ):
         modelyard.deploy(MODEL, to="local")  # type: ignore[arg-type]
     assert modelyard.yard().deployments == ()
 
@@ -225,7 +235,9 @@ def test_the_endpoint_outlives_the_process_that_made_it_and_another_finds_it(bun
         again.remove()
 
 
-def test_a_server_that_was_killed_is_shown_as_down_and_starts_again_at_the_same_url(endpoint: Deployment) -> None:
+def test_a_server_that_was_killed_is_shown_as_down_and_starts_again_at_the_same_url(
+    endpoint: Deployment,
+) -> None:
     record = json.dumps(modelyard.yard().deployments[0].payload["state"])
     parent = psutil.Process(json.loads(record)["pid"])
     for process in [*parent.children(recursive=True), parent]:
@@ -243,7 +255,9 @@ def test_a_server_that_was_killed_is_shown_as_down_and_starts_again_at_the_same_
 
 def test_ctrl_c_during_deploy_leaves_no_process_and_no_record(bundle: Bundle, project: Path) -> None:
     code = "import modelyard; print('go', flush=True); modelyard.deploy('cancer', to='local')"
-    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     assert child.stdout is not None
     child.stdout.readline()
     log = project / ".modelyard" / "deployments" / "cancer" / "server.log"
@@ -254,7 +268,9 @@ def test_ctrl_c_during_deploy_leaves_no_process_and_no_record(bundle: Bundle, pr
     child.wait(timeout=60)
     assert modelyard.yard().deployments == ()
     assert not log.exists()
-    marked = [p for p in psutil.process_iter() if _environment(p).get("MODELYARD_DEPLOYMENT") == str(log.parent)]
+    marked = [
+        p for p in psutil.process_iter() if _environment(p).get("MODELYARD_DEPLOYMENT") == str(log.parent)
+    ]
     assert marked == []
 
 
@@ -295,9 +311,7 @@ def test_two_deployments_of_one_bundle_do_not_share_metrics(endpoint: Deployment
             headers = {"Authorization": f"Bearer {deployment.token}"}
             assert f'variant="v1"}} {rows}.0' in httpx.get(f"{deployment.url}/metrics", headers=headers).text
         with pytest.raises(DeploymentError, match=r"401"):
-            Deployment.predict(
-                Deployment(**{**vars(second), "url": endpoint.url}), X.head(1)
-            )
+            Deployment.predict(Deployment(**{**vars(second), "url": endpoint.url}), X.head(1))
     finally:
         second.remove()
     assert os.listdir(Path.cwd() / ".modelyard" / "deployments") == ["cancer"]

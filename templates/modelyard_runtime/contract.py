@@ -131,7 +131,8 @@ class Column:
 
     def _within_range(self, values: list[Any], violations: list[Violation], flags: list[Flag]) -> list[Any]:
         low, high = self.minimum, self.maximum
-        assert low is not None and high is not None
+        assert low is not None
+        assert high is not None
         strange = [row for row, v in enumerate(values) if v is not None and not low <= v <= high]
         if not strange:
             return values

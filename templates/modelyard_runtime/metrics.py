@@ -15,7 +15,10 @@ class Metrics:
         self._registry = CollectorRegistry()
         labels = ("bundle", "variant")
         self._requests = Counter(
-            "modelyard_requests", "Requests by path and HTTP status", (*labels, "path", "status"), registry=self._registry
+            "modelyard_requests",
+            "Requests by path and HTTP status",
+            (*labels, "path", "status"),
+            registry=self._registry,
         )
         self._rows = Counter("modelyard_rows", "Rows predicted", labels, registry=self._registry)
         self._flags = Counter(

@@ -31,8 +31,8 @@ def load(shell: InteractiveShell) -> None:
     shell.Completer.custom_matchers.append(matcher)
     _loaded[id(shell)] = matcher
     progress.install(_tracker)
-    if _has_front_end(shell):
-        shell.display_formatter.mimebundle_formatter.for_type_by_name(*_RESULT, _panel)
+    if (formatter := _page_formatter(shell)) is not None:
+        formatter.for_type_by_name(*_RESULT, _panel)
 
 
 def unload(shell: InteractiveShell) -> None:
@@ -46,12 +46,14 @@ def unload(shell: InteractiveShell) -> None:
             for name in names:
                 shell.magics_manager.magics[kind].pop(name, None)
     progress.install(None)
-    if _has_front_end(shell):
-        shell.display_formatter.mimebundle_formatter.pop(".".join(_RESULT), None)
+    if (formatter := _page_formatter(shell)) is not None:
+        formatter.pop(".".join(_RESULT), None)
 
 
-def _has_front_end(shell: InteractiveShell) -> bool:
-    return shell.__class__.__name__ == "ZMQInteractiveShell"
+def _page_formatter(shell: InteractiveShell) -> Any:
+    """Return what formats results for a page; ``None`` in a terminal."""
+    in_a_kernel = shell.__class__.__name__ == "ZMQInteractiveShell"
+    return getattr(shell.display_formatter, "mimebundle_formatter", None) if in_a_kernel else None
 
 
 def _panel(result: Any, include: Any = None, exclude: Any = None) -> Any:

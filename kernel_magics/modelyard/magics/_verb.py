@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from IPython.core.magic import Magics
 from traitlets import Dict
@@ -89,11 +89,17 @@ class VerbMagics(Magics):
         wanted: Call = call(arguments)
         return wanted.code() if arguments.show_code else self._ran(wanted, arguments)
 
+    @property
+    def namespace(self) -> dict[str, Any]:
+        """The user's variables."""
+        shell: Any = self.shell
+        return cast("dict[str, Any]", shell.user_ns)
+
     def _ran(self, call: Call, arguments: argparse.Namespace) -> Any:
         with hush() if arguments.quiet else nullcontext():
-            result = call.run(self.shell.user_ns)
+            result = call.run(self.namespace)
         if arguments.out:
-            self.shell.user_ns[arguments.out] = result
+            self.namespace[arguments.out] = result
         if arguments.quiet:
             return None
         return Text(json.dumps(result.payload(), indent=1, ensure_ascii=False)) if arguments.json else result

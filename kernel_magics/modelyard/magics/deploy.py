@@ -86,7 +86,7 @@ class DeployMagics(VerbMagics):
         from modelyard.targets.protocol import option_fields
 
         named = arguments.bundle
-        holds_one = _NAME.fullmatch(named) and isinstance(self.shell.user_ns.get(named), Bundle)
+        holds_one = _NAME.fullmatch(named) and isinstance(self.namespace.get(named), Bundle)
         options = {field.name: getattr(arguments, field.name) for field in option_fields(targets[target])}
         keywords = {"to": target, "name": arguments.name, **options}
         if arguments.plan:

@@ -139,8 +139,8 @@ class Bundle(Result):
         return [line["row"] for line in lines], [line["prediction"] for line in lines]
 
     def sentence(self) -> str:
-        model = self.manifest["model"]
-        return f"bundle {self.tag}: {self.manifest['estimator']} as {model['kind']}, {self.manifest['rows']} training rows"
+        known = self.manifest
+        return f"bundle {self.tag}: {known['estimator']} as {known['model']['kind']}, {known['rows']} training rows"
 
     def table(self) -> Table:
         parity = self.manifest["parity"]

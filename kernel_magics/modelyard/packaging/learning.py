@@ -165,5 +165,5 @@ def _described(series: pd.Series, numeric: bool) -> dict[str, Any]:
         return described | {"counts": dict(top), "other": int(counts.sum() - sum(n for _, n in top))}
     values = present.astype(float).to_numpy()
     edges = np.unique(np.quantile(values, np.linspace(0, 1, _BINS + 1)))
-    counts, _ = np.histogram(values, edges if len(edges) > 1 else 1)
-    return described | {"edges": edges.tolist(), "counts": counts.tolist()}
+    filled, _ = np.histogram(values, edges if len(edges) > 1 else 1)
+    return described | {"edges": edges.tolist(), "counts": filled.tolist()}

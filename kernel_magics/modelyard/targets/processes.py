@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -77,10 +78,8 @@ def _marked(mark: Path) -> Iterable[psutil.Process]:
 
 
 def _signal(process: psutil.Process, method: str) -> None:
-    try:
+    with contextlib.suppress(psutil.NoSuchProcess):
         getattr(process, method)()
-    except psutil.NoSuchProcess:
-        pass
 
 
 def free_port() -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -27,12 +26,15 @@ class TargetContract:
 
     A subclass sets `name` to the target's entry-point name and gives the fixture ``bundle``, a bundle of a
     model that takes ``bundle``'s golden rows. Each test runs in a project of its own (the working directory).
-    `broken` makes options under which `apply` must fail, where the target has such.
+    `broken_options` may give options under which `apply` must fail.
     """
 
     name: ClassVar[str]
     options: ClassVar[dict[str, Any]] = {}
-    broken: ClassVar[Callable[[], dict[str, Any]] | None] = None
+
+    def broken_options(self) -> dict[str, Any] | None:
+        """Return options under which `apply` must fail; ``None`` where there are none."""
+        return None
 
     @pytest.fixture
     def bundle(self) -> Bundle:
@@ -73,7 +75,9 @@ class TargetContract:
     def test_status_of_a_state_it_never_made_is_an_answer(self, target: Target) -> None:
         assert target.status({}).health in ("down", "stopped")
 
-    def test_answers_when_deploy_returns_and_wants_its_token(self, deployment: Deployment, bundle: Bundle) -> None:
+    def test_answers_when_deploy_returns_and_wants_its_token(
+        self, deployment: Deployment, bundle: Bundle
+    ) -> None:
         assert deployment.status().health == "ready"
         rows, expected = bundle.golden()
         assert deployment.predict(rows).tolist() == expected
@@ -94,9 +98,10 @@ class TargetContract:
         assert not list((Path.cwd() / ".modelyard" / "deployments").glob("*"))
 
     def test_a_deploy_that_fails_leaves_nothing(self, bundle: Bundle) -> None:
-        if self.broken is None:
+        options = self.broken_options()
+        if options is None:
             pytest.skip("this target names no options under which apply fails")
         with pytest.raises(Exception, match=r"."):
-            deploy(bundle, to=self.name, name="contract", apply=True, **type(self).broken())
+            deploy(bundle, to=self.name, name="contract", apply=True, **options)
         assert deployments() == ()
         assert not list((Path.cwd() / ".modelyard" / "deployments").glob("*"))
