@@ -25,8 +25,10 @@ def shown(output: dict[str, Any]) -> str:
         return str(output["text"]) if output["name"] == "stdout" else ""
     if output["output_type"] == "error":
         return "\n".join(output["traceback"])
-    text = str(output.get("data", {}).get("text/plain", ""))
-    return "" if "application/vnd.jupyter.widget-view+json" in output.get("data", {}) and not text else text
+    data = output.get("data", {})
+    is_ours = any(mime.startswith("application/vnd.modelyard.") for mime in data)
+    is_bar = "application/vnd.jupyter.widget-view+json" in data and not is_ours
+    return "" if is_bar else str(data.get("text/plain", ""))
 
 
 def run_notebook() -> None:

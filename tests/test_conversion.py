@@ -657,6 +657,15 @@ def test_histogram_trees_over_categories_are_refused() -> None:
         convert(estimator, X)
 
 
+def test_labels_that_float32_would_round_are_kept_or_refused() -> None:
+    X, y = table("wine")
+    large = y + 10**10
+    check(scaled(logistic()), X, large)
+    check(RandomForestClassifier(3), X, large)
+    with pytest.raises(ConversionError, match="GaussianNB would become ONNX with rounded labels"):
+        convert(GaussianNB().fit(X, large), X)
+
+
 def test_several_outputs_are_refused() -> None:
     X, y = table("diabetes")
     two = np.column_stack([y, -y])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import warnings
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from traitlets import Dict
 
 import modelyard
 from modelyard.catalog import find_root, project_settings
+from modelyard.errors import PackagingWarning
 from modelyard.magics._arguments import HelpShown, LineParser, as_call, evaluate
 from modelyard.progress import hush
 
@@ -96,7 +98,8 @@ class VerbMagics(Magics):
         return cast("dict[str, Any]", shell.user_ns)
 
     def _ran(self, call: Call, arguments: argparse.Namespace) -> Any:
-        with hush() if arguments.quiet else nullcontext():
+        with warnings.catch_warnings(), hush() if arguments.quiet else nullcontext():
+            warnings.simplefilter("ignore", PackagingWarning)  # a bundle says in its notes what it costs
             result = call.run(self.namespace)
         if arguments.out:
             self.namespace[arguments.out] = result

@@ -58,6 +58,8 @@ class Bundle(Result):
         ``churn`` and ``3`` of ``churn:3``.
     path : Path
         The Bento's folder in BentoML's store.
+    remarks : tuple of str
+        What was measured when it was packaged, and does not belong into its identity.
     """
 
     kind = "bundle"
@@ -65,6 +67,7 @@ class Bundle(Result):
     name: str
     version: int
     path: Path
+    remarks: tuple[str, ...] = ()
 
     @property
     def tag(self) -> str:
@@ -153,7 +156,7 @@ class Bundle(Result):
         )
 
     def notes(self) -> Sequence[str]:
-        return tuple(self.manifest["notes"])
+        return (*self.manifest["notes"], *self.remarks)
 
     def payload(self) -> dict[str, Any]:
         return {

@@ -90,15 +90,17 @@ def package(
             source = Path(scratch) / "source"
             manifest = write_source(draft, source)
             digest = bundle_digest(manifest)
-            stored = storing.with_digest(name, digest)
+            stored, row_ms = storing.with_digest(name, digest), None
             if stored is None:
                 steps.advance(note="replaying the golden rows in a clean process")
-                proof = replayed(source, f"bundle {name!r}")
-                _warn_of_cost(draft, proof["row_ms"])
+                row_ms = replayed(source, f"bundle {name!r}")["row_ms"]
                 steps.advance(note="building the Bento")
                 labels = {"modelyard.digest": digest[:63], "modelyard.format": str(manifest["format"])}
                 stored = storing.build(name, source, labels, draft.lock)
-    bundle = Bundle(stored.name, stored.version, stored.path)
+    remarks = _cost(draft, row_ms)
+    for remark in remarks:
+        warnings.warn(f"{draft.notes[0]}. {remark}", PackagingWarning, stacklevel=2)
+    bundle = Bundle(stored.name, stored.version, stored.path, remarks)
     open_yard().record("bundle", bundle.tag, bundle.payload() | {"path": str(bundle.path)})
     return bundle
 
@@ -234,20 +236,21 @@ def _golden_rows(
 
 
 def _why_python(form: Form, reason: str) -> str:
-    held = "skops" if form.described["kind"] == "skops" else "a pickle of the notebook's own code, by value"
-    return f"no ONNX: {reason}; the bundle holds {held}"
+    if form.described["kind"] == "skops":
+        return f"no ONNX: {reason}; the bundle holds the estimator as skops"
+    code = ", ".join((form.trust or {})["code"]) or "the estimator"
+    return f"no ONNX: {reason}; the bundle holds a pickle, with {code} by value, which its manifest says is trusted"
 
 
-def _warn_of_cost(draft: Draft, row_ms: float) -> None:
+def _cost(draft: Draft, row_ms: float | None) -> tuple[str, ...]:
+    """Return what it costs that a bundle holds Python; `row_ms` is known where the golden rows were replayed."""
     if draft.form.described["kind"] == "onnx":
-        return
+        return ()
     pins = [line for line in draft.lock if line.startswith(("scikit-learn", "pandas"))]
-    warnings.warn(
-        f"{draft.notes[0]}. That costs: the server needs {' and '.join(pins)} exactly "
-        f"({len(draft.lock)} distributions in all), and one row takes {row_ms:.2g} ms in Python",
-        PackagingWarning,
-        stacklevel=4,
+    needs = (
+        f"That costs: the server needs {' and '.join(pins)} exactly ({len(draft.lock)} distributions in all)"
     )
+    return (needs if row_ms is None else f"{needs}, and one row takes {row_ms:.2g} ms in Python",)
 
 
 def _described(model: Any) -> str:
