@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, TransformerMixin, clone, is_classifier
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor, make_column_selector
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
 from sklearn.decomposition import PCA
@@ -30,6 +31,7 @@ from sklearn.ensemble import (
     GradientBoostingRegressor,
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
+    IsolationForest,
     RandomForestClassifier,
     RandomForestRegressor,
     StackingClassifier,
@@ -57,7 +59,7 @@ from sklearn.linear_model import (
 from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.naive_bayes import BernoulliNB, GaussianNB
-from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor, LocalOutlierFactor
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import (
@@ -75,7 +77,7 @@ from sklearn.preprocessing import (
     StandardScaler,
     TargetEncoder,
 )
-from sklearn.svm import SVC, SVR, LinearSVC
+from sklearn.svm import SVC, SVR, LinearSVC, OneClassSVM
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier
 
 from modelyard.conversion import NULL_STRING, Conversion, ModelInput, Session, convert
@@ -235,6 +237,25 @@ def test_a_regressor_answers_as_scikit_learn_does_on_every_row(name: str) -> Non
     X, y = table("diabetes")
     conversion = check(clone(REGRESSORS[name]), X, y)
     assert (conversion.task, conversion.classes, conversion.probability_output) == ("regression", None, None)
+
+
+@pytest.mark.parametrize(
+    "detector",
+    [
+        IsolationForest(n_estimators=20, random_state=0),
+        IsolationForest(n_estimators=20, max_features=0.5, contamination=0.1, random_state=0),
+        OneClassSVM(nu=0.1),
+        LocalOutlierFactor(novelty=True),
+        KMeans(3, random_state=0),
+    ],
+    ids=["isolation-forest", "isolation-features", "one-class", "local-outlier", "k-means"],
+)
+def test_a_detector_or_clustering_gives_the_same_numbers(detector: Any) -> None:
+    X, _ = table("breast_cancer")
+    fitted = make_pipeline(StandardScaler(), clone(detector)).fit(X)
+    conversion = convert(fitted, X)
+    assert Session(conversion)(X)[0].tolist() == fitted.predict(X).tolist()
+    assert conversion.task == ("clustering" if isinstance(detector, KMeans) else "outliers")
 
 
 @pytest.mark.parametrize("name", ["forest", "logistic", "hist-gradient-boosting"])

@@ -1,0 +1,64 @@
+"""The fitted objects that an estimator is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.calibration import _CalibratedClassifier
+
+PART = (BaseEstimator, _CalibratedClassifier)
+
+
+def parts(estimator: Any) -> Iterator[Any]:
+    """Yield the estimator and everything fitted or unfitted inside it, each object once, outside first."""
+    seen: set[int] = set()
+    waiting = [estimator]
+    while waiting:
+        found = waiting.pop()
+        if id(found) in seen:
+            continue
+        seen.add(id(found))
+        if isinstance(found, PART):
+            yield found
+            waiting.extend(vars(found).values())
+        elif isinstance(found, dict):
+            waiting.extend(found.values())
+        elif isinstance(found, (list, tuple)):
+            waiting.extend(found)
+        elif isinstance(found, np.ndarray) and found.dtype == object:
+            waiting.extend(found.ravel())
+
+
+def rebuild(
+    estimator: Any, change: Callable[[Any], Any], done: dict[int, tuple[Any, Any]] | None = None
+) -> Any:
+    """Replace every part, innermost first, by what `change` makes of it; the object is changed in place."""
+    done = {} if done is None else done
+    if id(estimator) in done:
+        return done[id(estimator)][1]
+    if isinstance(estimator, PART):
+        for name, value in list(vars(estimator).items()):
+            if isinstance(value, (*PART, list, tuple, dict, np.ndarray)):
+                setattr(estimator, name, rebuild(value, change, done))
+        result = change(estimator)
+    elif isinstance(estimator, dict):
+        for key, value in estimator.items():
+            estimator[key] = rebuild(value, change, done)
+        result = estimator
+    elif isinstance(estimator, list):
+        estimator[:] = [rebuild(item, change, done) for item in estimator]
+        result = estimator
+    elif type(estimator) is tuple:
+        return tuple(rebuild(item, change, done) for item in estimator)
+    elif isinstance(estimator, np.ndarray) and estimator.dtype == object:
+        for place, item in np.ndenumerate(estimator):
+            if isinstance(item, PART):
+                estimator[place] = rebuild(item, change, done)
+        result = estimator
+    else:
+        return estimator
+    done[id(estimator)] = (estimator, result)  # what was replaced stays alive, so that its id stays its own
+    return result

@@ -1,0 +1,34 @@
+"""A conversion, run by ONNX Runtime to see whether it answers as the estimator does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pandas as pd
+
+from modelyard.conversion._inputs import feed
+from modelyard.conversion._protocol import Conversion
+
+
+class Session:
+    """Runs a conversion on one thread.
+
+    Calling it with a table returns the predictions, shape ``(rows,)``, and the probabilities, shape
+    ``(rows, classes)``, or ``None`` where the model has none.
+    """
+
+    def __init__(self, conversion: Conversion) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 4  # what is wrong arrives as an exception
+        self._conversion = conversion
+        self._session = onnxruntime.InferenceSession(
+            conversion.model, options, providers=["CPUExecutionProvider"]
+        )
+
+    def __call__(self, X: pd.DataFrame) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any] | None]:
+        wanted = [self._conversion.label_output, self._conversion.probability_output]
+        outputs = self._session.run([name for name in wanted if name], feed(self._conversion.inputs, X))
+        return outputs[0], outputs[1] if len(outputs) > 1 else None
