@@ -664,7 +664,7 @@ UNCONVERTIBLE = {
 def test_what_has_no_faithful_form_is_refused_in_one_line(reason: str) -> None:
     X, y = table("breast_cancer")
     estimator = clone(UNCONVERTIBLE[reason]).fit(X, y)
-    with pytest.raises(ConversionError, match="the bundle will hold Python instead") as refusal:
+    with pytest.raises(ConversionError) as refusal:
         convert(estimator, X)
     assert reason in str(refusal.value)
     assert "\n" not in str(refusal.value)

@@ -14,6 +14,8 @@ from modelyard_runtime.contract import Contract, as_array
 
 Outputs = tuple["np.ndarray", "np.ndarray | None"]
 
+_ROWS_AT_ONCE = 8192  # a forest of T trees takes about rows × T × classes × 8 bytes while it runs
+
 
 class Model(Protocol):
     """A loaded model: checked columns in, labels or values (rows,) and probabilities (rows, classes) out."""
@@ -41,16 +43,23 @@ class OnnxModel:
         self._wanted = [name for name in (self._label, self._probability) if name]
 
     def __call__(self, table: dict[str, list[Any]], rows: int) -> Outputs:
-        feed = {}
-        for entry in self._inputs:
-            block = np.empty((rows, len(entry["columns"])), dtype=_numpy_dtype(entry["dtype"]))
-            for position, name in enumerate(entry["columns"]):
-                block[:, position] = as_array(table[name], entry["dtype"], self._null)
-            feed[entry["name"]] = block
-        found = dict(zip(self._wanted, self._session.run(self._wanted, feed), strict=True))
-        labels = np.asarray(found[self._label])
-        probabilities = found.get(self._probability)
-        return labels.reshape(rows), None if probabilities is None else np.asarray(probabilities)
+        feed = {entry["name"]: self._block(entry, table, rows) for entry in self._inputs}
+        parts = [
+            self._session.run(self._wanted, {k: v[start : start + _ROWS_AT_ONCE] for k, v in feed.items()})
+            for start in range(0, rows, _ROWS_AT_ONCE)
+        ]
+        whole = (
+            parts[0] if len(parts) == 1 else [np.concatenate(column) for column in zip(*parts, strict=True)]
+        )
+        found = dict(zip(self._wanted, whole, strict=True))
+        return np.asarray(found[self._label]).reshape(rows), found.get(self._probability)
+
+    def _block(self, entry: dict[str, Any], table: dict[str, list[Any]], rows: int) -> np.ndarray:
+        dtype = object if entry["dtype"] == "string" else np.dtype(entry["dtype"])
+        block = np.empty((rows, len(entry["columns"])), dtype=dtype)
+        for position, name in enumerate(entry["columns"]):
+            block[:, position] = as_array(table[name], entry["dtype"], self._null)
+        return block
 
 
 class PythonModel:
@@ -94,10 +103,6 @@ def frame_of(contract: Contract, table: dict[str, list[Any]]) -> Any:
             dtype = "object" if column.type == "boolean" else "float64"
         columns[column.name] = pandas.Series(values, dtype=dtype)
     return pandas.DataFrame(columns)
-
-
-def _numpy_dtype(name: str) -> Any:
-    return object if name == "string" else np.dtype(name)
 
 
 def load_model(folder: Path, manifest: dict[str, Any], contract: Contract) -> Model:

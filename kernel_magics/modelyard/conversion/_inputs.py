@@ -13,7 +13,6 @@ from modelyard.errors import ConversionError, InvalidInputError
 
 Array = np.ndarray[Any, Any]
 
-INSTEAD = "the bundle will hold Python instead"
 
 NUMPY_TYPES = {"float64": np.float64, "float32": np.float32, "int64": np.int64, "bool": np.bool_}
 
@@ -49,7 +48,7 @@ def none_columns(X: pd.DataFrame) -> frozenset[str]:
             continue
         nulls = {value is None for value in column[column.isna()]}
         if len(nulls) == 2:
-            raise ConversionError(f"column {name!r} has both None and NaN for nulls; keep one; {INSTEAD}")
+            raise ConversionError(f"column {name!r} has both None and NaN for nulls; keep one")
         if nulls == {True}:
             found.add(str(name))
     return frozenset(found)
@@ -69,7 +68,7 @@ def _dtype(name: str, column: pd.Series[Any]) -> DType:
         return "float64"
     if pd.api.types.is_object_dtype(kind) or pd.api.types.is_string_dtype(kind):
         return _object_dtype(name, column)
-    raise ConversionError(f"column {name!r} holds {kind}, which ONNX has no input for; {INSTEAD}")
+    raise ConversionError(f"column {name!r} holds {kind}, which ONNX has no input for")
 
 
 def _object_dtype(name: str, column: pd.Series[Any]) -> DType:
@@ -84,7 +83,7 @@ def _object_dtype(name: str, column: pd.Series[Any]) -> DType:
     }
     if inferred in numeric:
         return "float64" if column.isna().any() else numeric[inferred]
-    raise ConversionError(f"column {name!r} holds {inferred} values, which ONNX has no input for; {INSTEAD}")
+    raise ConversionError(f"column {name!r} holds {inferred} values, which ONNX has no input for")
 
 
 def feed(inputs: Sequence[ModelInput], X: pd.DataFrame) -> dict[str, Array]:

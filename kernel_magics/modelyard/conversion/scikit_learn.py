@@ -32,7 +32,7 @@ from sklearn.utils.validation import check_is_fitted
 from modelyard.conversion import _graph
 from modelyard.conversion._converters import CONVERTERS
 from modelyard.conversion._finish import LABEL, PROBABILITIES, Output, finish, free_names
-from modelyard.conversion._inputs import INSTEAD, describe, none_columns
+from modelyard.conversion._inputs import describe, none_columns
 from modelyard.conversion._parts import parts
 from modelyard.conversion._protocol import ClassLabel, Conversion, DType, ModelInput, Task
 from modelyard.conversion._rewrites import rewrite
@@ -84,12 +84,13 @@ def convert(estimator: Any, columns: pd.DataFrame) -> Conversion:
         The table has other columns than the estimator was fitted on.
     """
     if not isinstance(estimator, BaseEstimator):
-        raise ConversionError(f"{type(estimator).__name__} is no scikit-learn estimator; {INSTEAD}")
+        raise ConversionError(f"{type(estimator).__name__} is no scikit-learn estimator")
     try:
         check_is_fitted(estimator)
     except SklearnNotFittedError as error:
         raise NotFittedError(f"{type(estimator).__name__} is not fitted; call its fit(X, y) first") from error
     _check_columns(estimator, columns)
+    _check_classes(estimator)
     task, classes = _task(estimator)
     _check_labels(estimator, classes)
     has_probabilities = classes is not None and hasattr(estimator, "predict_proba")
@@ -105,7 +106,7 @@ def convert(estimator: Any, columns: pd.DataFrame) -> Conversion:
             outputs.append(Output(names[1], PROBABILITIES, "float64", (len(classes),)))
         serialised = finish(written, inputs, outputs, none)
     except REFUSALS as error:
-        raise ConversionError(f"{_reason(estimator, error)}; {INSTEAD}") from error
+        raise ConversionError(f"{_reason(estimator, error)}") from error
     conversion = Conversion(
         serialised,
         inputs,
@@ -134,17 +135,25 @@ def _check_columns(estimator: Any, X: pd.DataFrame) -> None:
         )
 
 
+def _check_classes(estimator: Any) -> None:
+    """Refuse a class that nobody has a converter for by its name: skl2onnx would stumble over its columns."""
+    for part in parts(estimator):
+        kind = type(part)
+        if kind.__module__.partition(".")[0] != "sklearn" and kind not in sklearn_operator_name_map:
+            raise ConversionError(f"{kind.__name__} has no ONNX converter")
+
+
 def _task(estimator: Any) -> tuple[Task, tuple[ClassLabel, ...] | None]:
     name = type(estimator).__name__
     if not hasattr(estimator, "predict"):
-        raise ConversionError(f"{name} has no predict; {INSTEAD}")
+        raise ConversionError(f"{name} has no predict")
     if is_classifier(estimator):
         found = estimator.classes_
         if isinstance(found, list) or np.ndim(found) != 1:
-            raise ConversionError(f"{name} answers several labels per row; {INSTEAD}")
+            raise ConversionError(f"{name} answers several labels per row")
         classes = tuple(np.asarray(found).tolist())
         if not all(isinstance(label, (str, int, float)) for label in classes):
-            raise ConversionError(f"{name} has classes that are neither strings nor numbers; {INSTEAD}")
+            raise ConversionError(f"{name} has classes that are neither strings nor numbers")
         return ("binary" if len(classes) == 2 else "multiclass"), classes
     if is_regressor(estimator):
         return "regression", None
@@ -152,7 +161,7 @@ def _task(estimator: Any) -> tuple[Task, tuple[ClassLabel, ...] | None]:
         return "clustering", None
     if is_outlier_detector(estimator):
         return "outliers", None
-    raise ConversionError(f"{name} is neither a classifier nor a regressor; {INSTEAD}")
+    raise ConversionError(f"{name} is neither a classifier nor a regressor")
 
 
 def _check_labels(estimator: Any, classes: tuple[ClassLabel, ...] | None) -> None:
@@ -167,7 +176,7 @@ def _check_labels(estimator: Any, classes: tuple[ClassLabel, ...] | None) -> Non
         ):
             raise ConversionError(
                 f"{type(part).__name__} would become ONNX with rounded labels, since some are above "
-                f"{EXACT_IN_FLOAT32}; {INSTEAD}"
+                f"{EXACT_IN_FLOAT32}"
             )
 
 
@@ -220,10 +229,10 @@ def _check_runs(estimator: Any, conversion: Conversion, rows: pd.DataFrame) -> N
         predictions, _ = Session(conversion)(rows)
     except FAILURES as error:
         raise ConversionError(
-            f"{name} converts, but the model does not run ({_first_line(error)}); {INSTEAD}"
+            f"{name} converts, but the model does not run ({_first_line(error)})"
         ) from error
     if len(predictions) != len(rows):
-        raise ConversionError(f"{name} answers several values per row; {INSTEAD}")
+        raise ConversionError(f"{name} answers several values per row")
 
 
 def _reason(estimator: Any, error: Exception) -> str:
