@@ -17,6 +17,8 @@ class _Bar:
         if note:
             self._bar.set_postfix_str(note, refresh=False)
         self._bar.update(steps)
+        if steps == 0:  # only time went on, which tqdm would not draw by itself
+            self._bar.refresh()
 
     def close(self) -> None:
         self._bar.close()

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from modelyard.catalog._disks import on_network_disk
 from modelyard.catalog._project import FOLDER, find_root
 from modelyard.errors import NameTakenError, UnknownNameError, did_you_mean, listing
 
@@ -70,8 +71,10 @@ class Yard:
             ignore.write_text("*\n", encoding="utf-8")
         if not (self.folder / _FILE).exists():
             with closing(self._connect()) as connection:
-                # SQLite keeps the rollback journal by itself where a write-ahead log cannot work
-                connection.execute("PRAGMA journal_mode=WAL")
+                if not on_network_disk(
+                    self.folder
+                ):  # a write-ahead log wants memory that all processes share
+                    connection.execute("PRAGMA journal_mode=WAL")
                 connection.execute(_TABLES)
                 connection.commit()
 

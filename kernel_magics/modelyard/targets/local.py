@@ -14,6 +14,7 @@ import httpx
 from modelyard.errors import DeploymentError, UsageError
 from modelyard.limits import Limits
 from modelyard.packaging import Bundle
+from modelyard.progress import Tracker, track
 from modelyard.targets import processes
 from modelyard.targets.plan import Plan
 from modelyard.targets.protocol import Endpoint, State, Status
@@ -167,6 +168,11 @@ def _ready_digest(port: int) -> str | None:
 
 def _wait_until_ready(state: State, log: Path) -> None:
     deadline = time.monotonic() + state["timeout"]
+    with track("bentoml serve is starting", None, "s") as waiting:
+        _poll(state, log, deadline, waiting)
+
+
+def _poll(state: State, log: Path, deadline: float, waiting: Tracker) -> None:
     while _ready_digest(state["port"]) != state["digest"]:
         if not _alive(state):
             raise DeploymentError(f"the server stopped before it answered: {_last_words(log)}")
@@ -175,6 +181,7 @@ def _wait_until_ready(state: State, log: Path) -> None:
                 f"no answer after {state['timeout']:g} s: {_last_words(log)}; a slow machine needs a larger --timeout"
             )
         time.sleep(_POLL_S)
+        waiting.advance(0)
 
 
 def _last_words(log: Path) -> str:

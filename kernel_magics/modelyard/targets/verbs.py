@@ -11,7 +11,6 @@ from modelyard.catalog import Record, Yard, checked_name, open_yard
 from modelyard.errors import BundleError, DeploymentError, NameTakenError
 from modelyard.packaging import Bundle
 from modelyard.packaging import bundle as find_bundle
-from modelyard.progress import track
 from modelyard.targets.deployment import Deployment, deployment_lock
 from modelyard.targets.plan import Plan
 from modelyard.targets.protocol import State, make_target
@@ -79,8 +78,7 @@ def deploy(
     if planned.fit:
         raise DeploymentError(f"{chosen.tag} does not fit {to}: {planned.fit[0]}")
     yard = open_yard()
-    with deployment_lock(yard, name), track(f"deploying {name}", None, "s") as waiting:
-        waiting.advance(0, "starting")
+    with deployment_lock(yard, name):
         return _deployed(yard, chosen, to, target, name, replace)
 
 
