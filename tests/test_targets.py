@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
+from hypothesis import given, settings
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -37,6 +38,8 @@ from modelyard.errors import (
 from modelyard.packaging import Bundle
 from modelyard.targets import Deployment
 from modelyard.testing import TargetContract
+from people import FRAME, TARGET, answered_as_the_notebook_does, rows
+from people import MODEL as FRAME_MODEL
 
 X, y = load_breast_cancer(return_X_y=True, as_frame=True)
 MODEL = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(X, y)
@@ -51,6 +54,7 @@ def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bundle(shared_store: Path, monkeypatch: pytest.MonkeyPatch) -> Bundle:
     """The same bundle in a store that the whole module shares; packaging it again is quick."""
     monkeypatch.setenv("BENTOML_HOME", str(shared_store))
+    monkeypatch.setenv("MODELYARD_CONFIG_DIR", str(shared_store / "config"))
     return modelyard.package(MODEL, X, y, name="cancer")
 
 
@@ -315,3 +319,21 @@ def test_two_deployments_of_one_bundle_do_not_share_metrics(endpoint: Deployment
     finally:
         second.remove()
     assert os.listdir(Path.cwd() / ".modelyard" / "deployments") == ["cancer"]
+
+
+def test_a_fuzzed_live_endpoint_answers_as_the_notebook_does_or_says_what_is_wrong() -> None:
+    made = modelyard.deploy(modelyard.package(FRAME_MODEL, FRAME, TARGET, name="people"), to="local")
+    assert isinstance(made, Deployment)
+    headers = {"Authorization": f"Bearer {made.token}"}
+    with httpx.Client(base_url=made.url, headers=headers, trust_env=False) as client:
+
+        @settings(max_examples=300, deadline=None, database=None)
+        @given(row=rows)
+        def every_row(row: dict[str, Any]) -> None:
+            response = client.post("/predict", json={"rows": [row]})
+            answered_as_the_notebook_does(row, response.status_code, response.json())
+
+        try:
+            every_row()
+        finally:
+            made.remove()

@@ -1,6 +1,7 @@
 """``python -m modelyard_runtime FOLDER``: load a bundle where nothing of the notebook is, and prove it.
 
-Prints one JSON object: rows, mismatches, the largest difference, and how long a load and a row took.
+Prints one JSON object: rows, mismatches, the largest difference, how long a load and a row took, and what was
+imported for it.
 """
 
 from __future__ import annotations
@@ -56,7 +57,14 @@ def replay(folder: Path) -> dict[str, Any]:
         "max_absolute": largest,
         "load_s": load_s,
         "row_ms": seconds * 1000,
+        "modules": _imported(),
     }
+
+
+def _imported() -> list[str]:
+    """Return the modules, besides Python's own and the runtime's, that answering has imported."""
+    own = {*sys.stdlib_module_names, "modelyard_runtime"}
+    return sorted(name for name in sys.modules if name.partition(".")[0] not in own)
 
 
 def main(folder: str) -> int:

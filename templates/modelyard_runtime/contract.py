@@ -107,10 +107,9 @@ class Column:
         if found is float and not math.isfinite(value):
             return f"{value!r} where {wanted} belongs"
         if self.type == "integer":
-            if found is int and abs(value) > _EXACT:
-                return f"{value!r} is past 2^53 and would be rounded"
-            whole = found is int or (found is float and value.is_integer())
-            return None if whole else f"{_told(value)} where {wanted} belongs"
+            if not (found is int or (found is float and value.is_integer())):
+                return f"{_told(value)} where {wanted} belongs"
+            return f"{value!r} is past 2^53 and would be rounded" if abs(value) > _EXACT else None
         if found is int and abs(value) > _LARGEST:
             return f"a whole number of {len(str(abs(value)))} digits where {wanted} belongs"
         return None if found is int or found is float else f"{_told(value)} where {wanted} belongs"
