@@ -11,7 +11,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, SplineTransformer, StandardScaler
 
 NUMBERS, TEXTS = ["age", "income"], ["town"]
 
@@ -31,22 +31,24 @@ def people() -> tuple[pd.DataFrame, pd.Series]:
 
 
 FRAME, TARGET = people()
-MODEL = make_pipeline(
-    ColumnTransformer(
+
+
+def pipeline(*numeric_steps: Any) -> Any:
+    """Return the fitted model, its numbers imputed and then put through `numeric_steps`."""
+    texts = make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore"))
+    columns = ColumnTransformer(
         [
-            ("n", make_pipeline(SimpleImputer(), StandardScaler()), NUMBERS),
-            (
-                "t",
-                make_pipeline(
-                    SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore")
-                ),
-                TEXTS,
-            ),
+            ("n", make_pipeline(SimpleImputer(), *numeric_steps), NUMBERS),
+            ("t", texts, TEXTS),
             ("b", "passthrough", ["member"]),
         ]
-    ),
-    LogisticRegression(max_iter=1000),
-).fit(FRAME, TARGET)
+    )
+    return make_pipeline(columns, LogisticRegression(max_iter=1000)).fit(FRAME, TARGET)
+
+
+MODEL = pipeline(StandardScaler())
+#: The same with a step for which there is no converter, so that the bundle holds Python.
+UNCONVERTED = pipeline(StandardScaler(), SplineTransformer(extrapolation="linear"))
 ROW = {"age": 30, "income": 2500.5, "town": "Bern", "member": True}
 
 values = st.one_of(
@@ -60,11 +62,13 @@ rows = st.fixed_dictionaries({}, optional={name: values for name in (*ROW, "othe
 )
 
 
-def answered_as_the_notebook_does(row: dict[str, Any], status: int, body: dict[str, Any]) -> None:
-    """Assert that `row` got the estimator's own answer, or a refusal that says where and why."""
+def answered_as_the_notebook_does(
+    row: dict[str, Any], status: int, body: dict[str, Any], model: Any = MODEL
+) -> None:
+    """Assert that `row` got the own answer of `model`, or a refusal that says where and why."""
     if status == 200:
         frame = pd.DataFrame([row])[list(ROW)].astype({"age": float, "income": float})
-        assert body["predictions"] == MODEL.predict(frame).tolist()
+        assert body["predictions"] == model.predict(frame).tolist()
         return
     assert status in (400, 422)
     assert "\n" not in body["error"]

@@ -14,12 +14,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import modelyard
+from modelyard.errors import PackagingWarning
 from modelyard.packaging import Bundle
 from modelyard_runtime.access import Gate, token_hash
 from modelyard_runtime.bundle_format import FORMAT, BundleError, canonical, read_manifest
 from modelyard_runtime.doors.asgi import MAX_BODY_BYTES, PredictorApp
 from modelyard_runtime.predictor import Predictor
-from people import FRAME, MODEL, ROW, TARGET, answered_as_the_notebook_does, rows
+from people import FRAME, MODEL, ROW, TARGET, UNCONVERTED, answered_as_the_notebook_does, rows
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +28,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("made")
         patch.setenv("BENTOML_HOME", str(folder / "bentoml"))
+        patch.setenv("MODELYARD_CONFIG_DIR", str(folder / "config"))
         patch.chdir(folder)
         return modelyard.package(MODEL, FRAME, TARGET, name="people")
 
@@ -190,6 +192,26 @@ def test_any_row_is_answered_as_the_notebook_answers_or_refused_and_never_an_err
 ) -> None:
     response = predicted(app, row)
     answered_as_the_notebook_does(row, response.status_code, response.json())
+
+
+@pytest.fixture(scope="module")
+def python_app(tmp_path_factory: pytest.TempPathFactory) -> PredictorApp:
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("python")
+        patch.setenv("BENTOML_HOME", str(folder / "bentoml"))
+        patch.setenv("MODELYARD_CONFIG_DIR", str(folder / "config"))
+        patch.chdir(folder)
+        with pytest.warns(PackagingWarning, match="SplineTransformer has no ONNX converter"):
+            bundle = modelyard.package(UNCONVERTED, FRAME, TARGET, name="python")
+    assert bundle.manifest["model"]["kind"] == "skops"
+    return PredictorApp(Predictor(bundle.model_folder), Gate([token_hash("secret")]))
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(row=rows)
+def test_a_model_in_python_keeps_the_same_promise(python_app: PredictorApp, row: dict[str, Any]) -> None:
+    response = predicted(python_app, row)
+    answered_as_the_notebook_does(row, response.status_code, response.json(), UNCONVERTED)
 
 
 def test_a_large_body_is_answered_as_a_small_one_is(app: PredictorApp) -> None:
