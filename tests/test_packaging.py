@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,10 +17,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
-from sklearn.datasets import load_breast_cancer, load_diabetes
+from sklearn.datasets import load_breast_cancer, load_diabetes, make_classification
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestClassifier
 from sklearn.gaussian_process import GaussianProcessClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -35,13 +37,15 @@ from modelyard.errors import (
     UsageError,
 )
 from modelyard.packaging import storing
+from modelyard.packaging.locking import pinned
+from modelyard.packaging.proof import replayed
 from modelyard_runtime.predictor import Predictor
 
 X, y = load_breast_cancer(return_X_y=True, as_frame=True)
 MODEL = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(X, y)
 LAYOUT = {
     "manifest.json", "model.onnx", "contract.json", "golden.jsonl", "profile.json", "parity.json", "lock.txt",
-    "lock-bento.txt", "card.md",
+    "lock-bento.txt", "card.md", "sbom.cdx.json", "signature",
 }  # fmt: skip
 
 
@@ -111,9 +115,27 @@ def test_one_flipped_byte_is_found(tmp_path: Path) -> None:
 
 def test_an_onnx_bundle_asks_for_the_runtimes_four_dependencies_and_what_they_need_only() -> None:
     bundle = modelyard.package(MODEL, X, y, name="cancer")
-    pinned = {line.partition("==")[0] for line in (bundle.model_folder / "lock.txt").read_text().split()}
-    assert {"numpy", "onnxruntime", "msgspec", "prometheus-client"} <= pinned
-    assert not pinned & {"scikit-learn", "pandas", "modelyard", "bentoml", "ipython"}
+    names = set(pinned(bundle.lock))
+    assert {"numpy", "onnxruntime", "msgspec", "prometheus-client"} <= names
+    assert not names & {"scikit-learn", "pandas", "modelyard", "bentoml", "ipython"}
+    assert all(re.fullmatch(r"[a-z0-9-]+==[^ ]+  # record:[0-9a-f]{64}", line) for line in bundle.lock)
+
+
+def test_the_lock_is_just_enough_and_without_any_one_line_the_proof_fails() -> None:
+    bundle = modelyard.package(MODEL, X, y, name="locked")
+    source = bundle.path / "src"
+    assert replayed(source, "it", bundle.lock)["rows"]
+    for line in bundle.lock:
+        rest = [other for other in bundle.lock if other != line]
+        with pytest.raises(BundleError, match=r"lacks|does not load"):
+            replayed(source, "it", rest)
+
+
+def test_a_lock_of_another_version_is_told() -> None:
+    bundle = modelyard.package(MODEL, X, y, name="cancer")
+    other = [line.replace("numpy==", "numpy==0.") for line in bundle.lock]
+    with pytest.raises(BundleError, match=r"it needs numpy==0\..*, but .* is installed here"):
+        replayed(bundle.path / "src", "it", other)
 
 
 @pytest.mark.parametrize("as_frame", [True, False])
@@ -151,6 +173,20 @@ def test_without_a_converter_the_bundle_holds_skops_and_says_what_that_costs() -
     assert (bundle.model_folder / "model.skops").is_file()
     assert bundle.notes()
     assert bundle.verify().rows
+    # traced, not guessed: what answering imports, and what that requires
+    assert {"scikit-learn", "scipy", "skops", "pandas", "msgspec"} <= set(pinned(bundle.lock))
+    assert not {"onnxruntime", "skl2onnx", "bentoml", "optuna"} & set(pinned(bundle.lock))
+    without = [line for line in bundle.lock if not line.startswith("pandas")]
+    with pytest.raises(BundleError, match=r"does not load outside the notebook: ModuleNotFoundError.*pandas"):
+        replayed(bundle.path / "src", "it", without)
+
+
+def test_where_the_estimator_itself_is_faster_by_far_the_bundle_keeps_it_and_says_so() -> None:
+    table, target = make_classification(8000, 6, random_state=0)
+    model = KNeighborsClassifier().fit(table, target)
+    with pytest.warns(PackagingWarning, match=r"its ONNX form is more than twice as slow"):
+        bundle = modelyard.package(model, table, target, name="neighbours")
+    assert bundle.manifest["model"]["kind"] == "skops"
 
 
 CELL = """

@@ -25,6 +25,7 @@ CONTRACT = "contract.json"
 GOLDEN = "golden.jsonl"
 MODEL_FOLDER = "model"
 RUNTIME_FOLDER = "runtime"
+SERVICE = "service.py"
 
 #: The only decision under which format 0 unpickles anything.
 TRUST_BY_VALUE = "code-by-value"
@@ -49,6 +50,19 @@ def digest(content: bytes) -> str:
 def bundle_digest(manifest: dict[str, Any]) -> str:
     """Return a bundle's identity: the digest of its canonical manifest, which holds every file's digest."""
     return digest(canonical(manifest))
+
+
+def tree_digest(folder: Path) -> str:
+    """Return one digest over the names and contents of all files below `folder`, compiled ones left out."""
+    return digest(
+        canonical(
+            {
+                path.relative_to(folder).as_posix(): digest(path.read_bytes())
+                for path in folder.rglob("*")
+                if path.is_file() and "__pycache__" not in path.parts
+            }
+        )
+    )
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelyard.errors import BundleError, UnknownNameError, did_you_mean, listing
 from modelyard.packaging import storing
@@ -15,6 +16,9 @@ from modelyard.packaging.proof import replayed
 from modelyard.presentation import Result, Table, number
 from modelyard_runtime import bundle_format
 from modelyard_runtime.contract import Contract
+
+if TYPE_CHECKING:
+    from modelyard.packaging.difference import Difference
 
 
 @dataclass(frozen=True, repr=False)
@@ -100,6 +104,11 @@ class Bundle(Result):
         return Contract.from_json(json.loads((self.model_folder / bundle_format.CONTRACT).read_bytes()))
 
     @property
+    def lock(self) -> list[str]:
+        """The lines of the lock: what must be installed where the model runs."""
+        return (self.model_folder / "lock.txt").read_text(encoding="utf-8").splitlines()
+
+    @property
     def digest(self) -> str:
         """The bundle's identity: SHA-256 of its canonical manifest."""
         return bundle_format.bundle_digest(self.manifest)
@@ -110,12 +119,15 @@ class Bundle(Result):
         return sum(path.stat().st_size for path in self.path.rglob("*") if path.is_file())
 
     def check(self) -> None:
-        """Check that the bundle is there and that every file has the digest that the manifest names.
+        """Check that the bundle is there, every file has the digest that the manifest names, and who signed it.
+
+        A bundle without a signature passes, unless the environment says ``MODELYARD_REQUIRE_SIGNATURE=1``.
 
         Raises
         ------
         BundleError
-            It is gone, of a format that cannot be read, or a file is missing or was changed.
+            It is gone, of a format that cannot be read, a file is missing or was changed, or the signature is
+            not of this manifest, by a key that is not trusted, or required and missing.
         """
         if not self.path.is_dir():
             raise BundleError(f"bundle {self.tag} is gone from {self.path}; package the model again")
@@ -123,6 +135,32 @@ class Bundle(Result):
             bundle_format.read_manifest(self.model_folder)
         except bundle_format.BundleError as error:
             raise BundleError(f"bundle {self.tag}: {error}") from None
+        self._check_served_code()
+        self._check_signature()
+
+    def _check_served_code(self) -> None:
+        source = self.path / "src"
+        for what, found in (
+            (
+                "runtime",
+                bundle_format.tree_digest(source / bundle_format.RUNTIME_FOLDER / "modelyard_runtime"),
+            ),
+            ("service", bundle_format.digest((source / bundle_format.SERVICE).read_bytes())),
+        ):
+            if found != self.manifest[what]["sha256"]:
+                raise BundleError(
+                    f"bundle {self.tag}: its {what} was changed after packaging; package the model again"
+                )
+
+    def _check_signature(self) -> None:
+        from modelyard.packaging.signing import SIGNATURE, verify_signature
+
+        required = os.environ.get("MODELYARD_REQUIRE_SIGNATURE", "0") not in ("", "0")
+        if required or os.path.lexists(self.model_folder / SIGNATURE):
+            try:
+                verify_signature(self.model_folder)
+            except BundleError as error:
+                raise BundleError(f"bundle {self.tag}: {error}") from None
 
     def verify(self) -> Verification:
         """Check every digest, then replay the golden rows in a clean process that holds only the bundle.
@@ -133,7 +171,21 @@ class Bundle(Result):
             A file is missing or was changed, the bundle cannot be loaded, or a golden row is not reproduced.
         """
         self.check()
-        return Verification(tag=self.tag, **replayed(self.path / "src", self.tag))
+        return Verification(tag=self.tag, **replayed(self.path / "src", self.tag, self.lock))
+
+    def diff(self, other: Bundle | str) -> Difference:
+        """Compare with another bundle, given as itself or as ``churn:2``, and let that one answer the golden rows.
+
+        Raises
+        ------
+        UnknownNameError
+            There is no bundle of that name.
+        BundleError
+            One of the two is damaged, or the other one cannot be loaded here.
+        """
+        from modelyard.packaging.difference import difference
+
+        return difference(self, bundle(other) if isinstance(other, str) else other)
 
     def golden(self) -> tuple[list[dict[str, Any]], list[Any]]:
         """Return the golden rows as mappings, and the prediction that each must get."""

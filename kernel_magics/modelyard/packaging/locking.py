@@ -1,33 +1,70 @@
-"""What a bundle must find installed: pinned, closed over what the distributions require."""
+"""What a bundle must find installed: pinned, closed over what the distributions require, without asking an index.
+
+A line is ``NAME==VERSION  # record:SHA256``. The digest is that of the installed distribution's RECORD, less what
+differs from one environment to the next (scripts, compiled files, the installer's own notes), so that the same
+wheel has the same digest wherever it is installed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
+import hashlib
+from collections.abc import Iterable, Iterator
+from importlib.metadata import (
+    Distribution,
+    PackageNotFoundError,
+    distribution,
+    packages_distributions,
+    version,
+)
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 #: What the core of the runtime imports; each door adds its own.
 RUNTIME = ("numpy", "onnxruntime", "msgspec", "prometheus-client")
-_CORE = ("numpy", "msgspec", "prometheus-client")
+
+_NOTES_OF_INSTALLERS = ("INSTALLER", "REQUESTED", "RECORD", "direct_url.json", "uv_cache.json")
 
 
 def runtime_lock() -> list[str]:
-    """Return the pinned lines of an ONNX bundle: the runtime's four dependencies and what they require."""
+    """Return the lock of an ONNX bundle: the runtime's four dependencies and what they require."""
     return _closed(RUNTIME)
 
 
-def python_lock(imports: Iterable[str]) -> list[str]:
-    """Return the pinned lines of a bundle that holds Python: the core, and what brings these imports."""
-    by_module = packages_distributions()
-    brought = [name for module in imports for name in by_module.get(module, [])[:1]]
-    return _closed([*_CORE, *brought])
+def traced_lock(modules: Iterable[str]) -> list[str]:
+    """Return the lock of what brings these imported modules, such as ``sklearn.tree._tree``, and what that requires."""
+    return _closed(_bringing(modules))
 
 
 def bento_lock() -> list[str]:
-    """Return the one line that the BentoML door adds; BentoML pins the rest itself when it builds an image."""
-    return [f"bentoml=={version('bentoml')}"]
+    """Return what the BentoML door adds; BentoML pins the rest itself when it builds an image."""
+    return [_line("bentoml")]
+
+
+def pinned(lock: Iterable[str]) -> dict[str, str]:
+    """Return the versions that the lines of a lock pin, by canonical name.
+
+    >>> pinned(["numpy==2.4.6  # record:0123"])
+    {'numpy': '2.4.6'}
+    """
+    pairs = (line.partition("#")[0].strip().partition("==") for line in lock)
+    return {canonicalize_name(name): wanted for name, _, wanted in pairs if name}
+
+
+def pins(lock: Iterable[str]) -> list[str]:
+    """Return the lines of a lock as an installer wants them, without digests."""
+    return [f"{name}=={wanted}" for name, wanted in pinned(lock).items()]
+
+
+def missing_requirements(lock: Iterable[str]) -> list[str]:
+    """Return what locked distributions require and the lock does not name: ``numpy, which onnxruntime requires``."""
+    names = pinned(lock)
+    return [
+        f"{needed}, which {name} requires"
+        for name in names
+        for needed in _requirements(name)
+        if needed not in names and _installed(needed)
+    ]
 
 
 def installed(name: str) -> str:
@@ -35,20 +72,71 @@ def installed(name: str) -> str:
     return version(name)
 
 
+def _line(name: str) -> str:
+    found = distribution(name)
+    return f"{canonicalize_name(name)}=={found.version}  # record:{_record_digest(found)}"
+
+
+def _record_digest(found: Distribution) -> str:
+    lines = (found.read_text("RECORD") or "").splitlines()
+    kept = sorted(line for line in lines if _is_the_wheels_own(line.partition(",")[0]))
+    return hashlib.sha256("\n".join(kept).encode()).hexdigest()
+
+
+def _is_the_wheels_own(path: str) -> bool:
+    name = path.rpartition("/")[2]
+    outside = path.startswith(("..", "/"))
+    return (
+        not outside
+        and not path.endswith(".pyc")
+        and not (".dist-info/" in path and name in _NOTES_OF_INSTALLERS)
+    )
+
+
+def _bringing(modules: Iterable[str]) -> set[str]:
+    """Return the distributions that bring these modules; where several share a root, those whose files they are."""
+    by_root: dict[str, set[str]] = {}
+    for module in modules:
+        by_root.setdefault(module.partition(".")[0], set()).add(module)
+    brought: set[str] = set()
+    for root, candidates in packages_distributions().items():
+        wanted = by_root.get(root, set())
+        shared = len(set(candidates)) > 1
+        brought.update(
+            name for name in set(candidates) if wanted and (not shared or _holds_any(name, wanted))
+        )
+    return brought
+
+
+def _holds_any(name: str, modules: Iterable[str]) -> bool:
+    files = {str(file).partition(".")[0].removesuffix("/__init__") for file in distribution(name).files or ()}
+    return any(module.replace(".", "/") in files for module in modules)
+
+
+def _requirements(name: str) -> Iterator[str]:
+    """Yield what a distribution requires in this environment, without extras."""
+    for line in distribution(name).requires or ():
+        requirement = Requirement(line)
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            yield canonicalize_name(requirement.name)
+
+
+def _installed(name: str) -> bool:
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
 def _closed(names: Iterable[str]) -> list[str]:
-    """Pin `names` and, transitively, what they require here (markers of this environment, no extras)."""
-    pinned: dict[str, str] = {}
-    waiting = list(names)
+    """Return the lines for `names` and, transitively, what they require."""
+    found: set[str] = set()
+    waiting: list[str] = [canonicalize_name(name) for name in names]
     while waiting:
-        name = canonicalize_name(waiting.pop())
-        if name in pinned:
-            continue
-        try:
-            pinned[name] = version(name)
-        except PackageNotFoundError:
-            continue  # required, but not installed: an optional part that this environment runs without
-        for line in requires(name) or ():
-            requirement = Requirement(line)
-            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-                waiting.append(requirement.name)
-    return [f"{name}=={pinned[name]}" for name in sorted(pinned)]
+        name = waiting.pop()
+        if name in found or not _installed(name):
+            continue  # required, but not installed: a part that this environment runs without
+        found.add(name)
+        waiting.extend(_requirements(name))
+    return [_line(name) for name in sorted(found)]

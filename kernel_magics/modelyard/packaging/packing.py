@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,16 @@ from onnxruntime.capi import onnxruntime_pybind11_state as onnx_errors
 from modelyard.catalog import checked_name, open_yard
 from modelyard.errors import ConversionError, InvalidInputError, PackagingWarning, ParityError
 from modelyard.golden import Outputs, Tolerance, choose_rows, compare, expected
-from modelyard.packaging import parity, storing
+from modelyard.packaging import locking, parity, storing
 from modelyard.packaging.bundle import Bundle
 from modelyard.packaging.forms import Form, as_onnx, as_python
 from modelyard.packaging.learning import PolicyChoice, learn_contract, learn_profile
-from modelyard.packaging.proof import replayed
+from modelyard.packaging.proof import replayed, traced
+from modelyard.packaging.signing import renew_signature
 from modelyard.packaging.training_table import TrainingTable, checked_table
 from modelyard.packaging.writing import Draft, write_source
 from modelyard.progress import Tracker, track
-from modelyard_runtime.bundle_format import bundle_digest
+from modelyard_runtime.bundle_format import MODEL_FOLDER, bundle_digest
 from modelyard_runtime.contract import Contract
 
 _TOLERANCE = Tolerance()
@@ -87,16 +88,19 @@ def package(
     with track("packaging", _STEPS, "step") as steps:
         draft = _drafted(name, model, table, policy, golden_rows, seed, steps)
         with tempfile.TemporaryDirectory(prefix="modelyard-") as scratch, storing.locked(name):
+            draft = replace(draft, lock=_lock(draft, Path(scratch) / "traced"))
             source = Path(scratch) / "source"
             manifest = write_source(draft, source)
             digest = bundle_digest(manifest)
             stored, row_ms = storing.with_digest(name, digest), None
-            if stored is None:
+            if stored is not None:
+                renew_signature(stored.model_folder, source / MODEL_FOLDER)
+            else:
                 steps.advance(note="replaying the golden rows in a clean process")
-                row_ms = replayed(source, f"bundle {name!r}")["row_ms"]
+                row_ms = replayed(source, f"bundle {name!r}", draft.lock)["row_ms"]
                 steps.advance(note="building the Bento")
                 labels = {"modelyard.digest": digest[:63], "modelyard.format": str(manifest["format"])}
-                stored = storing.build(name, source, labels, draft.lock)
+                stored = storing.build(name, source, labels, locking.pins(draft.lock))
     remarks = _cost(draft, row_ms)
     for remark in remarks:
         warnings.warn(f"{draft.notes[0]}. {remark}", PackagingWarning, stacklevel=2)
@@ -112,6 +116,14 @@ class _Chosen:
     form: Form
     contract: Contract
     notes: tuple[str, ...] = ()
+
+
+def _lock(draft: Draft, scratch: Path) -> tuple[str, ...]:
+    """Return the lock: fixed for ONNX; for Python, what one replay of the golden rows imports."""
+    if draft.form.described["kind"] == "onnx":
+        return tuple(locking.runtime_lock())
+    write_source(draft, scratch)
+    return tuple(locking.traced_lock(traced(scratch, f"bundle {draft.name!r}")))
 
 
 def _drafted(
@@ -192,7 +204,7 @@ def _faithful_onnx(
     Raises
     ------
     ConversionError, ParityError
-        There is no ONNX form, or it differs on a training row.
+        There is no ONNX form, it differs on a training row, or the estimator itself is faster by far.
     """
     form = as_onnx(model, table.frame)
     contract = learn_contract(table.frame, policy, nulls, refused)
@@ -203,6 +215,8 @@ def _faithful_onnx(
         raise ConversionError(f"its ONNX form does not run ({str(error).splitlines()[0]})") from error
     if not found.ok:
         raise ParityError(f"its ONNX form differs on the training rows ({found.first})")
+    if parity.is_slower(model, rival, table):
+        raise ConversionError("its ONNX form is more than twice as slow as the estimator itself")
 
     def differs(row: pd.DataFrame) -> bool:
         try:
@@ -246,7 +260,8 @@ def _cost(draft: Draft, row_ms: float | None) -> tuple[str, ...]:
     """Return what it costs that a bundle holds Python; `row_ms` is known where the golden rows were replayed."""
     if draft.form.described["kind"] == "onnx":
         return ()
-    pins = [line for line in draft.lock if line.startswith(("scikit-learn", "pandas"))]
+    versions = locking.pinned(draft.lock)
+    pins = [f"{name}=={versions[name]}" for name in ("scikit-learn", "pandas") if name in versions]
     needs = (
         f"That costs: the server needs {' and '.join(pins)} exactly ({len(draft.lock)} distributions in all)"
     )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,8 @@ from modelyard_runtime.contract import Contract
 from modelyard_runtime.models import Model, load_model
 
 UNKNOWN = "modelyard-unknown-category"
+_TIMED_ROWS = 300
+_FAR = 2.0
 _MODEL_ERRORS = (ValueError, TypeError, KeyError, AttributeError, IndexError, ArithmeticError)
 
 
@@ -49,6 +54,28 @@ def measured(
 ) -> Parity:
     """Compare on every row of `frame`."""
     return compare(expected(model, table.as_fed(frame)), rival.outputs(frame), tolerance=tolerance)
+
+
+def is_slower(model: Any, rival: Rival, table: TrainingTable) -> bool:
+    """Whether the portable form takes more than twice as long, for one row and for a few hundred (best of three).
+
+    Neighbours are such: ONNX Runtime computes every distance, where scikit-learn asks a tree.
+    """
+    for rows in (1, _TIMED_ROWS):
+        frame = table.frame.head(rows)
+        its_own = _seconds(partial(expected, model, table.as_fed(frame)))
+        if _seconds(partial(rival.outputs, frame)) <= _FAR * its_own:
+            return False
+    return True
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    def once() -> float:
+        started = time.perf_counter()
+        work()
+        return time.perf_counter() - started
+
+    return min(once() for _ in range(3))
 
 
 def accepted_nulls(model: Any, table: TrainingTable) -> frozenset[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ import pandas as pd
 import modelyard_runtime
 from modelyard.golden import Outputs, Parity, Tolerance
 from modelyard.packaging import locking
+from modelyard.packaging.bill import BILL, bill_of_materials
 from modelyard.packaging.forms import Form
 from modelyard.packaging.parity import as_table
+from modelyard.packaging.signing import SIGNATURE, sign
 from modelyard_runtime import bundle_format
 from modelyard_runtime.bundle_format import digest
 from modelyard_runtime.contract import Contract
@@ -42,12 +45,7 @@ class Draft:
     compared: int
     tolerance: Tolerance
     notes: tuple[str, ...]
-
-    @property
-    def lock(self) -> list[str]:
-        if self.form.described["kind"] == "onnx":
-            return locking.runtime_lock()
-        return locking.python_lock(self.form.imports)
+    lock: tuple[str, ...] = ()
 
 
 def write_source(draft: Draft, source: Path) -> dict[str, Any]:
@@ -55,7 +53,8 @@ def write_source(draft: Draft, source: Path) -> dict[str, Any]:
     model_folder = source / bundle_format.MODEL_FOLDER
     model_folder.mkdir(parents=True)
     runtime = _copy_runtime(source / bundle_format.RUNTIME_FOLDER / "modelyard_runtime")
-    (source / "service.py").write_text(render("bundle/service.py.j2", name=draft.name), encoding="utf-8")
+    service = render("bundle/service.py.j2", name=draft.name).encode()
+    (source / bundle_format.SERVICE).write_bytes(service)
     files: dict[str, tuple[bytes, str]] = {
         draft.form.described["file"]: (draft.form.content, _maker(draft.form.described["kind"])),
         bundle_format.CONTRACT: (_pretty(draft.contract.to_json()), "learned from the training table"),
@@ -64,6 +63,7 @@ def write_source(draft: Draft, source: Path) -> dict[str, Any]:
         "parity.json": (_pretty(_parity(draft)), "the runtime's answers beside the estimator's"),
         "lock.txt": (_lines(draft.lock), "installed distributions, closed over what they require"),
         "lock-bento.txt": (_lines(locking.bento_lock()), "what the BentoML door adds"),
+        BILL: (_bill(draft), "the model and the lines of lock.txt"),
         "card.md": (_card(draft).encode(), "this bundle's own facts"),
     }
     for name, (content, _) in files.items():
@@ -80,11 +80,13 @@ def write_source(draft: Draft, source: Path) -> dict[str, Any]:
         "notes": list(draft.notes),
         "tools": {"python": platform.python_version()} | {name: locking.installed(name) for name in _TOOLS},
         "runtime": {"sha256": runtime},
+        "service": {"sha256": digest(service)},
         "files": {
             name: {"sha256": digest(content), "source": made} for name, (content, made) in files.items()
         },
     }
     (model_folder / bundle_format.MANIFEST).write_bytes(bundle_format.canonical(manifest))
+    (model_folder / SIGNATURE).write_bytes(sign(manifest))  # of the digest, so outside of it
     return manifest
 
 
@@ -92,12 +94,7 @@ def _copy_runtime(target: Path) -> str:
     """Copy the runtime as it is; return one digest over all its files."""
     installed = Path(modelyard_runtime.__file__).parent
     shutil.copytree(installed, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
-    digests = {
-        path.relative_to(target).as_posix(): digest(path.read_bytes())
-        for path in target.rglob("*")
-        if path.is_file()
-    }
-    return digest(bundle_format.canonical(digests))
+    return bundle_format.tree_digest(target)
 
 
 def _maker(kind: str) -> str:
@@ -110,8 +107,12 @@ def _pretty(value: Any) -> bytes:
     return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
-def _lines(lines: list[str]) -> bytes:
+def _lines(lines: Iterable[str]) -> bytes:
     return ("\n".join(lines) + "\n").encode()
+
+
+def _bill(draft: Draft) -> bytes:
+    return bill_of_materials(draft.name, draft.lock, draft.form.described["file"], digest(draft.form.content))
 
 
 def _parity(draft: Draft) -> dict[str, Any]:
