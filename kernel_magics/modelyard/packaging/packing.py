@@ -5,20 +5,19 @@ from __future__ import annotations
 import tempfile
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from onnxruntime.capi import onnxruntime_pybind11_state as onnx_errors
 
 from modelyard.catalog import checked_name, open_yard
-from modelyard.errors import ConversionError, InvalidInputError, PackagingWarning, ParityError
-from modelyard.golden import Outputs, Tolerance, choose_rows, compare, expected
+from modelyard.errors import PackagingWarning
+from modelyard.golden import choose_rows, compare, expected
 from modelyard.packaging import locking, parity, storing
 from modelyard.packaging.bundle import Bundle
-from modelyard.packaging.forms import Form, as_onnx, as_python
-from modelyard.packaging.learning import PolicyChoice, learn_contract, learn_profile
+from modelyard.packaging.choosing import COMPARED_ROWS, TOLERANCE, Asked, ask, candidates
+from modelyard.packaging.learning import PolicyChoice, learn_profile
 from modelyard.packaging.proof import replayed, traced
 from modelyard.packaging.signing import renew_signature
 from modelyard.packaging.training_table import TrainingTable, checked_table
@@ -27,15 +26,8 @@ from modelyard.progress import Tracker, track
 from modelyard_runtime.bundle_format import MODEL_FOLDER, bundle_digest
 from modelyard_runtime.contract import Contract
 
-_TOLERANCE = Tolerance()
-_COMPARED_ROWS = 20_000
 _GOLDEN_ROWS = 64
 _STEPS = 5
-
-_RIVAL_ERRORS = (
-    onnx_errors.Fail, onnx_errors.InvalidArgument, onnx_errors.InvalidGraph, onnx_errors.NotImplemented,
-    onnx_errors.RuntimeException, ValueError, TypeError,
-)  # fmt: skip
 
 
 def package(
@@ -86,7 +78,8 @@ def package(
     checked_name(name, "bundle")
     table = checked_table(model, X, y)
     with track("packaging", _STEPS, "step") as steps:
-        draft = _drafted(name, model, table, policy, golden_rows, seed, steps)
+        steps.advance(note="learning the contract")
+        draft = _drafted(ask(model, table, policy), name, golden_rows, seed, steps)
         with tempfile.TemporaryDirectory(prefix="modelyard-") as scratch, storing.locked(name):
             draft = replace(draft, lock=_lock(draft, Path(scratch) / "traced"))
             source = Path(scratch) / "source"
@@ -109,15 +102,6 @@ def package(
     return bundle
 
 
-@dataclass(frozen=True)
-class _Chosen:
-    """A form that may be served, with the contract under which it is faithful."""
-
-    form: Form
-    contract: Contract
-    notes: tuple[str, ...] = ()
-
-
 def _lock(draft: Draft, scratch: Path) -> tuple[str, ...]:
     """Return the lock: fixed for ONNX; for Python, what one replay of the golden rows imports."""
     if draft.form.described["kind"] == "onnx":
@@ -126,38 +110,17 @@ def _lock(draft: Draft, scratch: Path) -> tuple[str, ...]:
     return tuple(locking.traced_lock(traced(scratch, f"bundle {draft.name!r}")))
 
 
-def _drafted(
-    name: str,
-    model: Any,
-    table: TrainingTable,
-    policy: PolicyChoice,
-    golden_rows: int,
-    seed: int,
-    steps: Tracker,
-) -> Draft:
-    steps.advance(note="learning the contract")
-    learned = learn_contract(table.frame, policy, (), ())  # what cannot be learned is said before long work
-    try:
-        nulls = parity.accepted_nulls(model, table)
-        refused = parity.refused_categories(model, table)
-        whole = expected(model, table.as_fed(table.frame.head(_COMPARED_ROWS)))
-    except (ValueError, TypeError, KeyError) as error:
-        raise InvalidInputError(
-            f"{type(model).__name__} cannot predict this X ({str(error).splitlines()[0]}); "
-            "give the table that it was trained on"
-        ) from error
-    if whole.predictions.ndim != 1:
-        raise InvalidInputError(
-            f"{type(model).__name__} predicts {whole.predictions.shape[1]} outputs a row; "
-            "a bundle holds one output: package one estimator for each"
-        )
+def _drafted(asked: Asked, name: str, golden_rows: int, seed: int, steps: Tracker) -> Draft:
+    model, table = asked.model, asked.table
     steps.advance(note="converting")
-    chosen = _chosen(model, table, policy, nulls, refused, whole)
-    steps.advance(note="comparing")
-    golden = _golden_rows(table, chosen.contract, learned, golden_rows, seed)
-    wanted = expected(model, table.as_fed(golden))
-    found = parity.Rival(chosen.form, chosen.contract).outputs(golden)
-    compared = compare(wanted, found, tolerance=_TOLERANCE)
+    for chosen in candidates(asked):
+        steps.advance(note="comparing")
+        golden = _golden_rows(table, chosen.contract, golden_rows, seed)
+        wanted = expected(model, table.as_fed(golden))
+        found = parity.Rival(chosen.form, chosen.contract).outputs(golden)
+        compared = compare(wanted, found, tolerance=TOLERANCE)
+        if compared.ok:
+            break
     return Draft(
         name=name,
         estimator=_described(model),
@@ -165,81 +128,19 @@ def _drafted(
         rows=len(table.frame),
         form=chosen.form,
         contract=chosen.contract,
-        profile=learn_profile(table.frame, chosen.contract, whole.predictions),
+        profile=learn_profile(table.frame, chosen.contract, asked.whole.predictions),
         golden=golden,
         expected=wanted,
         parity=compared,
-        compared=min(len(table.frame), _COMPARED_ROWS),
-        tolerance=_TOLERANCE,
+        compared=min(len(table.frame), COMPARED_ROWS),
+        tolerance=TOLERANCE,
         notes=chosen.notes,
     )
 
 
-def _chosen(
-    model: Any,
-    table: TrainingTable,
-    policy: PolicyChoice,
-    nulls: frozenset[str],
-    refused: frozenset[str],
-    whole: Outputs,
-) -> _Chosen:
-    try:
-        return _faithful_onnx(model, table, policy, nulls, refused, whole)
-    except (ConversionError, ParityError) as error:
-        form = as_python(model, table.array_dtype)
-        contract = learn_contract(table.frame, policy, nulls, refused)
-        return _Chosen(form, contract, (_why_python(form, str(error)),))
-
-
-def _faithful_onnx(
-    model: Any,
-    table: TrainingTable,
-    policy: PolicyChoice,
-    nulls: frozenset[str],
-    refused: frozenset[str],
-    whole: Outputs,
-) -> _Chosen:
-    """Return the ONNX form and the contract under which it answers as the estimator does.
-
-    Raises
-    ------
-    ConversionError, ParityError
-        There is no ONNX form, it differs on a training row, or the estimator itself is faster by far.
-    """
-    form = as_onnx(model, table.frame)
-    contract = learn_contract(table.frame, policy, nulls, refused)
-    try:
-        rival = parity.Rival(form, contract)
-        found = compare(whole, rival.outputs(table.frame.head(_COMPARED_ROWS)), tolerance=_TOLERANCE)
-    except _RIVAL_ERRORS as error:
-        raise ConversionError(f"its ONNX form does not run ({str(error).splitlines()[0]})") from error
-    if not found.ok:
-        raise ParityError(f"its ONNX form differs on the training rows ({found.first})")
-    if parity.is_slower(model, rival, table):
-        raise ConversionError("its ONNX form is more than twice as slow as the estimator itself")
-
-    def differs(row: pd.DataFrame) -> bool:
-        try:
-            return not parity.measured(model, rival, table, row, _TOLERANCE).ok
-        except _RIVAL_ERRORS:
-            return True
-
-    seen = {name for name in table.frame.columns if table.frame[name].isna().any()}
-    exact = {
-        entry for i in form.described["inputs"] if i["dtype"] in ("int64", "bool") for entry in i["columns"]
-    }
-    null_able = {name for name in nulls - seen - exact if not differs(parity.with_null(table.frame, name))}
-    texts = {column.name for column in contract.columns if column.type == "string"}
-    odd = {name for name in texts - refused if differs(parity.with_unknown(table.frame, name))}
-    return _Chosen(form, learn_contract(table.frame, policy, null_able, refused | odd), form.notes)
-
-
-def _golden_rows(
-    table: TrainingTable, contract: Contract, seen: Contract, limit: int, seed: int
-) -> pd.DataFrame:
+def _golden_rows(table: TrainingTable, contract: Contract, limit: int, seed: int) -> pd.DataFrame:
     """Return training rows, edge values, and a row for each null and unknown text that the contract lets in."""
-    before = {column.name: column.nullable for column in seen.columns}
-    nullable = [c.name for c in contract.columns if c.nullable and not before[c.name]]
+    nullable = [c.name for c in contract.columns if c.nullable and not table.frame[c.name].isna().any()]
     rows = [choose_rows(table.frame, table.target, limit=limit, seed=seed, nullable=nullable)]
     rows += [
         parity.with_unknown(table.frame, column.name)
@@ -247,13 +148,6 @@ def _golden_rows(
         if column.categories and column.policy != "reject" and column.dtype != "category"
     ]
     return pd.concat(rows, ignore_index=True) if len(rows) > 1 else rows[0]
-
-
-def _why_python(form: Form, reason: str) -> str:
-    if form.described["kind"] == "skops":
-        return f"no ONNX: {reason}; the bundle holds the estimator as skops"
-    code = ", ".join((form.trust or {})["code"]) or "the estimator"
-    return f"no ONNX: {reason}; the bundle holds a pickle, with {code} by value, which its manifest says is trusted"
 
 
 def _cost(draft: Draft, row_ms: float | None) -> tuple[str, ...]:
