@@ -59,9 +59,9 @@ def _calibrate(graph: Graph, scores: str, calibrator: Any) -> str:
 
 
 def _isotonic(graph: Graph, scores: str, calibrator: IsotonicRegression) -> str:
-    """Interpolate between the thresholds; outside them, the value at the nearer end."""
-    if calibrator.out_of_bounds != "clip":
-        raise NotImplementedError("isotonic regression that does not clip is not supported")
+    """Interpolate between the thresholds; outside them, the value at the nearer end, or NaN."""
+    if calibrator.out_of_bounds == "raise":
+        raise NotImplementedError("isotonic regression that refuses values out of its range is not supported")
     x = np.asarray(calibrator.X_thresholds_, dtype=np.float64)
     y = np.asarray(calibrator.y_thresholds_, dtype=np.float64)
     if len(y) == 1:
@@ -80,4 +80,16 @@ def _isotonic(graph: Graph, scores: str, calibrator: IsotonicRegression) -> str:
         graph.node("Gather", [graph.constant(table), segment])
         for table in (x[:-1], y[:-1], np.diff(y) / np.diff(x))
     )
-    return graph.node("Add", [graph.node("Mul", [slope, graph.node("Sub", [clipped, start])]), value])
+    inside = graph.node("Add", [graph.node("Mul", [slope, graph.node("Sub", [clipped, start])]), value])
+    if calibrator.out_of_bounds == "clip":
+        return inside
+    return graph.node(
+        "Where", [graph.node("Equal", [clipped, scores]), inside, graph.constant(np.array([np.nan]))]
+    )
+
+
+def isotonic_regressor(scope: Any, operator: Any, container: Any) -> None:
+    """Write ``IsotonicRegression`` of one column."""
+    graph = Graph(scope, container)
+    result = _isotonic(graph, graph.matrix(operator.inputs), operator.raw_operator)
+    graph.node("Identity", [result], operator.outputs[0].full_name)

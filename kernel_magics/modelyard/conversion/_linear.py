@@ -86,3 +86,16 @@ def _decide(graph: Graph, operator: Any) -> str:
         index = graph.node("ArgMax", [raw], axis=1, keepdims=0)
     graph.labels(index, model.classes_, operator.outputs[0].full_name)
     return raw
+
+
+def latent_regressor(scope: Any, operator: Any, container: Any) -> None:
+    """Write ``CCA`` or ``PLSCanonical``: ``(X - mean) @ coef_.T + intercept_``."""
+    graph, model = Graph(scope, container), operator.raw_operator
+    coefficients = np.asarray(model.coef_, dtype=np.float64)
+    if len(coefficients) != 1:
+        raise NotImplementedError("several outputs are not supported")
+    mean = graph.constant(np.asarray(model._x_mean, dtype=np.float64).reshape(1, -1))
+    centred = graph.node("Sub", [graph.matrix(operator.inputs), mean])
+    product = graph.node("MatMul", [centred, graph.constant(coefficients.T)])
+    intercept = graph.constant(np.asarray(model.intercept_, dtype=np.float64).reshape(1, -1))
+    graph.node("Add", [product, intercept], operator.outputs[0].full_name)

@@ -26,6 +26,7 @@ from sklearn.linear_model import (
 from sklearn.pipeline import Pipeline
 from sklearn.svm import SVC, LinearSVC, NuSVC
 
+from modelyard.conversion._boosters import is_booster
 from modelyard.conversion._graph import Graph, label_array, wants_scores, write_scores
 
 RAW_SCORES = {
@@ -59,7 +60,7 @@ def inside(
             variables = _parse_sklearn(scope, step, variables)
         estimator = estimator.steps[-1][1]
     if raw:
-        if type(estimator) not in RAW_SCORES:
+        if type(estimator) not in RAW_SCORES and not is_booster(estimator):
             raise NotImplementedError(f"the decision function of {type(estimator).__name__} is not supported")
         for place in (scope, container):
             place.add_options(id(estimator), options={"raw_scores": True})

@@ -9,11 +9,16 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.calibration import _CalibratedClassifier
 
+from modelyard.conversion._boosters import is_booster
+
 PART = (BaseEstimator, _CalibratedClassifier)
 
 
 def parts(estimator: Any) -> Iterator[Any]:
-    """Yield the estimator and everything fitted or unfitted inside it, each object once, outside first."""
+    """Yield the estimator and everything fitted or unfitted inside it, each object once, outside first.
+
+    A booster of another library is one part, whatever is inside.
+    """
     seen: set[int] = set()
     waiting = [estimator]
     while waiting:
@@ -21,7 +26,9 @@ def parts(estimator: Any) -> Iterator[Any]:
         if id(found) in seen:
             continue
         seen.add(id(found))
-        if isinstance(found, PART):
+        if is_booster(found):
+            yield found
+        elif isinstance(found, PART):
             yield found
             waiting.extend(vars(found).values())
         elif isinstance(found, dict):
@@ -39,9 +46,11 @@ def rebuild(
     done = {} if done is None else done
     if id(estimator) in done:
         return done[id(estimator)][1]
-    if isinstance(estimator, PART):
+    if is_booster(estimator):
+        result = change(estimator)
+    elif isinstance(estimator, PART):
         for name, value in list(vars(estimator).items()):
-            if isinstance(value, (*PART, list, tuple, dict, np.ndarray)):
+            if is_booster(value) or isinstance(value, (*PART, list, tuple, dict, np.ndarray)):
                 setattr(estimator, name, rebuild(value, change, done))
         result = change(estimator)
     elif isinstance(estimator, dict):
@@ -55,7 +64,7 @@ def rebuild(
         return tuple(rebuild(item, change, done) for item in estimator)
     elif isinstance(estimator, np.ndarray) and estimator.dtype == object:
         for place, item in np.ndenumerate(estimator):
-            if isinstance(item, PART):
+            if is_booster(item) or isinstance(item, PART):
                 estimator[place] = rebuild(item, change, done)
         result = estimator
     else:

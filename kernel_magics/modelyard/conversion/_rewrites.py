@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingRegressor
+from sklearn.gaussian_process import GaussianProcessClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.multiclass import OneVsRestClassifier
@@ -17,8 +18,10 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.svm import SVC, NuSVC
 
+from modelyard.conversion._boosters import is_booster
 from modelyard.conversion._parts import parts, rebuild
 
 
@@ -30,6 +33,8 @@ def rewrite(estimator: Any) -> tuple[Any, tuple[str, ...]]:
     notes: dict[str, None] = {}
 
     def change(part: Any) -> Any:
+        if is_booster(part):
+            return part
         _plain_classes(part)
         if isinstance(part, BaseSearchCV):
             return part.best_estimator_
@@ -40,7 +45,9 @@ def rewrite(estimator: Any) -> tuple[Any, tuple[str, ...]]:
             notes[note] = None
         return rewriter(part)
 
-    return rebuild(copy.deepcopy(estimator), change), tuple(notes)
+    # not copied: nothing in them is rewritten, and LightGBM's copy forgets which iteration was best
+    boosters = {id(part): part for part in parts(estimator) if is_booster(part)}
+    return rebuild(copy.deepcopy(estimator, boosters), change), tuple(notes)
 
 
 def _plain_classes(part: Any) -> None:
@@ -112,6 +119,10 @@ def _bagging(model: BaggingClassifier) -> BaggingClassifier:
     return model
 
 
+def _gaussian_process(model: GaussianProcessClassifier) -> GaussianProcessClassifier:
+    raise NotImplementedError("what skl2onnx makes of it does not run")
+
+
 def _inverted(model: TransformedTargetRegressor) -> Any:
     """Predict, then apply the inverse of what was done to the target."""
     transformer = model.transformer_
@@ -129,10 +140,12 @@ TABLE: dict[type, tuple[Callable[[Any], Any], str]] = {
         "Linear discriminant analysis is written as the logistic regression with its coefficients.",
     ),
     Pipeline: (_without_passthrough, ""),
+    SelfTrainingClassifier: (lambda model: model.estimator_, ""),
     TransformedTargetRegressor: (_inverted, ""),
     VotingRegressor: (_voting_regressor, ""),
     # Refused, since skl2onnx writes them without a word and wrongly.
     BaggingClassifier: (_bagging, ""),
+    GaussianProcessClassifier: (_gaussian_process, ""),
     KNeighborsClassifier: (_neighbours, ""),
     KNeighborsRegressor: (_neighbours, ""),
     MLPRegressor: (_network, ""),

@@ -25,10 +25,10 @@ def decision(graph: Graph, operator: Any, out: str | None = None) -> str:
     """Return the decision of a machine with one dual coefficient per support vector, shape ``(n, 1)``."""
     model = operator.raw_operator
     vectors = np.asarray(model.support_vectors_, dtype=np.float64)
-    kernel = _kernel(graph, model, graph.matrix(operator.inputs), vectors)
+    products = kernel(graph, model, graph.matrix(operator.inputs), vectors)
     dual = graph.constant(np.asarray(model.dual_coef_, dtype=np.float64).T)
     intercept = graph.constant(np.asarray(model.intercept_, dtype=np.float64).reshape(1, 1))
-    return graph.node("Add", [graph.node("MatMul", [kernel, dual]), intercept], out)
+    return graph.node("Add", [graph.node("MatMul", [products, dual]), intercept], out)
 
 
 def classifier_shapes(operator: Any) -> None:
@@ -54,7 +54,7 @@ def support_vector_classifier(scope: Any, operator: Any, container: Any) -> None
     if model.break_ties and len(model.classes_) > 2:
         raise NotImplementedError("break_ties is not supported")
     vectors = np.asarray(model.support_vectors_, dtype=np.float64)
-    kernel = _kernel(graph, model, graph.matrix(operator.inputs), vectors)
+    products = kernel(graph, model, graph.matrix(operator.inputs), vectors)
     dual = np.asarray(model._dual_coef_, dtype=np.float64)
     ends = np.cumsum(model._n_support)
     members = [slice(int(end - size), int(end)) for end, size in zip(ends, model._n_support, strict=True)]
@@ -64,7 +64,7 @@ def support_vector_classifier(scope: Any, operator: Any, container: Any) -> None
         weights[members[i], column] = dual[j - 1, members[i]]
         weights[members[j], column] = dual[i, members[j]]
         votes[0, column, i] = votes[1, column, j] = 1.0
-    product = graph.node("MatMul", [kernel, graph.constant(weights)])
+    product = graph.node("MatMul", [products, graph.constant(weights)])
     intercept = np.asarray(model._intercept_, dtype=np.float64).reshape(1, -1)
     decisions = graph.node("Add", [product, graph.constant(intercept)])  # above 0: the first of the pair
     won = graph.node("Greater", [decisions, graph.constant(np.zeros(1))])
@@ -82,7 +82,9 @@ def support_vector_classifier(scope: Any, operator: Any, container: Any) -> None
     graph.labels(graph.node("ArgMax", [total], axis=1, keepdims=0), model.classes_, label)
 
 
-def _kernel(graph: Graph, model: Any, matrix: str, vectors: np.ndarray[Any, Any]) -> str:
+def kernel(graph: Graph, model: Any, matrix: str, vectors: np.ndarray[Any, Any]) -> str:
+    """Return the kernel of every row and vector; `model` has `kernel`, `_gamma`, `degree` and `coef0`."""
+
     def number(value: float) -> str:
         return graph.constant(np.array([float(value)]))
 

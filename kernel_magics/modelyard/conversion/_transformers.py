@@ -100,3 +100,15 @@ def discretize(scope: Any, operator: Any, container: Any) -> None:
             bins = graph.double(graph.node("Equal", [bins, numbers]))
         parts.append(bins)
     graph.node("Concat", parts, operator.outputs[0].full_name, axis=1)
+
+
+def select(scope: Any, operator: Any, container: Any) -> None:
+    """Write the choice of columns that a selector has made."""
+    graph = Graph(scope, container)
+    kept = operator.raw_operator.get_support(indices=True).astype(np.int64)
+    matrix = graph.matrix(operator.inputs)
+    graph.node("Gather", [matrix, graph.constant(kept)], operator.outputs[0].full_name, axis=1)
+
+
+def selected_shapes(operator: Any) -> None:
+    operator.outputs[0].type = DoubleTensorType([None, int(operator.raw_operator.get_support().sum())])
