@@ -66,7 +66,8 @@ def test_what_training_saw_is_never_flagged(policy: Policy) -> None:
 @pytest.mark.parametrize(
     ("column", "value"),
     [
-        ("age", 30.5), ("age", True), ("age", "30"), ("age", None), ("age", 2**53 + 1), ("age", 2.0**63), ("age", float("nan")),
+        ("age", 30.5), ("age", True), ("age", "30"), ("age", None), ("age", 2**53 + 1), ("age", 2.0**63),
+        ("age", float("nan")),
         ("pay", "5"), ("pay", False), ("pay", [5]), ("pay", {}), ("pay", float("inf")), ("pay", 10**400),
         ("town", 3), ("town", True), ("note", None), ("note", 1.5),
     ],

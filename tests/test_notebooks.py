@@ -45,10 +45,10 @@ def test_notebook_01_can_be_run_again(project: Path) -> None:
 def test_notebook_02_serves_a_transformer_from_a_cell_with_texts_and_nulls(project: Path) -> None:
     notebook = executed("02_mixed_columns.ipynb", project)
     assert {record.name: record.payload["form"] for record in modelyard.yard().bundles} == {
-        "penguins:1": "pickle",
+        "penguins:1": "skops",
         "penguins-plain:1": "onnx",
     }
-    assert modelyard.bundle("penguins").manifest["trust"]["code"] == ["__main__.BillShape"]
+    assert modelyard.bundle("penguins").manifest["captured"]["names"] == ["BillShape"]
     assert modelyard.yard().deployments == ()
     assert payloads(notebook)["bundle"]["name"] == "penguins-plain"
 
@@ -74,7 +74,7 @@ SLOW = """
 import time
 class Slow(DecisionTreeClassifier):
     def fit(self, X, y, **more):
-        time.sleep(0.1)
+        time.sleep(0.2)
         return super().fit(X, y, **more)
 """
 TUNE = """%%tune Slow(random_state=0) X y --budget 12trials --cv kfold:3 --score accuracy --name killed {flags}
@@ -105,8 +105,7 @@ def test_a_kernel_killed_during_tune_loses_no_finished_trial_and_resume_repeats_
     doomed = ExitStack()
     running = doomed.enter_context(kernel(project))
     running.run(SETUP + SLOW)
-    code = [sys.executable, "-c", _KILL_AFTER_FOUR, str(running.pid), open_yard().studies_url]
-    killer = subprocess.Popen(code)
+    killer = signalling("SIGKILL", running.pid)
     with pytest.raises(DeadKernelError):
         running.run(TUNE.format(flags=""))
     killer.wait(timeout=60)
@@ -124,19 +123,33 @@ def test_a_kernel_killed_during_tune_loses_no_finished_trial_and_resume_repeats_
     assert open_yard().get("study", "killed").payload["state"] == "finished"
 
 
-_KILL_AFTER_FOUR = """
-import os, signal, sys, time
-import optuna
-optuna.logging.set_verbosity(optuna.logging.ERROR)
+def signalling(name: str, pid: int) -> subprocess.Popen[str]:
+    """Start, and wait for, a process that sends the kernel a signal as soon as four trials are complete."""
+    code = _AFTER_FOUR.replace("SIGNAL", name)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(pid), str(open_yard().folder / "yard.sqlite")],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+# reads the tables and makes none: Optuna itself would, and so race with the kernel
+_AFTER_FOUR = """
+import os, signal, sqlite3, sys, time
+print("ready", flush=True)
 while True:
     try:
-        study = optuna.load_study(study_name="killed", storage=sys.argv[2])
-        if len([t for t in study.trials if t.state == optuna.trial.TrialState.COMPLETE]) >= 4:
+        with sqlite3.connect(f"file:{sys.argv[2]}?mode=ro", uri=True) as file:
+            count = file.execute("SELECT count(*) FROM trials WHERE state = 'COMPLETE'").fetchone()[0]
+        if count >= 4:
             break
-    except KeyError:
+    except sqlite3.OperationalError:
         pass
     time.sleep(0.05)
-os.kill(int(sys.argv[1]), signal.SIGKILL)
+os.kill(int(sys.argv[1]), signal.SIGNAL)
 """
 
 
@@ -147,15 +160,7 @@ def trials() -> list[optuna.trial.FrozenTrial]:
 def test_interrupting_a_magic_shows_one_line_and_leaves_the_yard_consistent(project: Path) -> None:
     with kernel(project) as running:
         running.run(SETUP + SLOW)
-        killer = subprocess.Popen(
-            [
-                sys.executable,
-                "-c",
-                _KILL_AFTER_FOUR.replace("SIGKILL", "SIGINT"),
-                str(running.pid),
-                open_yard().studies_url,
-            ]
-        )
+        killer = signalling("SIGINT", running.pid)
         with pytest.raises(Exception, match=r"InterruptedRunError: .*--resume"):
             running.run(TUNE.format(flags=""))
         killer.wait(timeout=60)

@@ -13,6 +13,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -26,6 +27,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import modelyard
+from modelyard.capture import CaptureError, StaleCodeError
 from modelyard.errors import (
     BundleError,
     InvalidInputError,
@@ -39,6 +41,7 @@ from modelyard.errors import (
 from modelyard.packaging import storing
 from modelyard.packaging.locking import pinned
 from modelyard.packaging.proof import replayed
+from modelyard_runtime.bundle_format import FORMAT
 from modelyard_runtime.predictor import Predictor
 
 X, y = load_breast_cancer(return_X_y=True, as_frame=True)
@@ -205,23 +208,49 @@ class Scaled(TransformerMixin, BaseEstimator):
 """
 
 
-def test_a_transformer_from_a_cell_travels_by_value_with_the_trust_decision_in_the_manifest(
+def test_a_transformer_from_a_cell_travels_as_a_module_that_holds_what_it_reaches_and_nothing_else(
     shell: InteractiveShell,
 ) -> None:
     shell.run_cell(CELL).raise_error()
+    shell.run_cell("password = 'hunter2'; UNUSED = 4").raise_error()
     shell.user_ns.update(X=X, y=y)
     shell.run_cell(
         "from sklearn.pipeline import make_pipeline; from sklearn.linear_model import LogisticRegression\n"
         "model = make_pipeline(Scaled(), LogisticRegression(max_iter=5000)).fit(X, y)"
     ).raise_error()
     model = shell.user_ns["model"]
-    with pytest.warns(PackagingWarning, match=r"Scaled.*by value"):
+    with pytest.warns(
+        PackagingWarning, match=r"Scaled has no ONNX converter.*FACTOR, Scaled, scaled as a module"
+    ):
         bundle = modelyard.package(model, X, y, name="scaled")
-    assert bundle.manifest["format"] == 0
-    assert bundle.manifest["trust"]["decision"] == "code-by-value"
-    assert bundle.manifest["trust"]["code"] == ["__main__.Scaled"]
+    assert bundle.manifest["format"] == FORMAT == 1
+    assert bundle.manifest["model"]["kind"] == "skops"
+    assert bundle.manifest["captured"]["names"] == ["FACTOR", "Scaled", "scaled"]
+    (module,) = (bundle.model_folder / "captured").iterdir()
+    assert module.stem == bundle.manifest["captured"]["module"]
+    assert "hunter2" not in module.read_text()
     # verify replays it in a process in which no cell has run
     assert bundle.verify().max_absolute < 1e-12  # one row at a time differs from all at once in the last bit
+
+
+def test_an_edited_cell_that_was_not_run_stops_packaging_with_its_number(
+    shell: InteractiveShell, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit = "from sklearn.linear_model import LogisticRegression\nfrom sklearn.pipeline import make_pipeline\n"
+    fit += "model = make_pipeline(Scaled(), LogisticRegression(max_iter=5000)).fit(X, y)"
+    shell.user_ns.update(X=X, y=y)
+    for cell in ("FACTOR = 3.0", CELL.replace("FACTOR = 3.0\n", ""), fit):
+        shell.run_cell(cell, store_history=True).raise_error()
+    edited = ["FACTOR = 4.0", CELL.replace("FACTOR = 3.0\n", ""), fit]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in edited])
+    nbformat.write(notebook, project / "work.ipynb")
+    monkeypatch.setenv("JPY_SESSION_NAME", str(project / "work.ipynb"))
+    with pytest.raises(StaleCodeError, match=r"'FACTOR' changed in cell 1 after it ran.*--allow-stale"):
+        shell.run_line_magic("package", "model X y --name stale")
+    assert store_is_empty()
+    bundle = shell.run_line_magic("package", "model X y --name stale --allow-stale")
+    assert "FACTOR" in bundle.manifest["captured"]["stale"][0]
+    assert bundle.verify().rows
 
 
 def test_a_module_beside_the_notebook_travels_too(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,12 +262,26 @@ def test_a_module_beside_the_notebook_travels_too(project: Path, monkeypatch: py
         model = make_pipeline(my_steps.Scaled(), LogisticRegression(max_iter=5000)).fit(X, y)
         with pytest.warns(PackagingWarning):
             bundle = modelyard.package(model, X, y, name="beside")
-        assert bundle.manifest["trust"]["code"] == ["my_steps.Scaled"]
-        monkeypatch.undo()
         (project / "my_steps.py").unlink()
-        assert json.loads((bundle.model_folder / "manifest.json").read_bytes())["model"]["kind"] == "pickle"
+        assert bundle.manifest["captured"]["names"] == ["FACTOR", "Scaled", "scaled"]
+        assert bundle.verify().rows
     finally:
         del sys.modules["my_steps"]
+
+
+def test_a_frame_in_a_global_is_refused_by_name_and_nothing_is_written(shell: InteractiveShell) -> None:
+    shell.user_ns.update(X=X, y=y)
+    shell.run_cell(
+        "customers = X.head()\n" + CELL.replace("table * FACTOR", "table * len(customers)")
+    ).raise_error()
+    shell.run_cell(
+        "from sklearn.linear_model import LogisticRegression\nfrom sklearn.pipeline import make_pipeline\n"
+        "model = make_pipeline(Scaled(), LogisticRegression(max_iter=5000)).fit(X, y)"
+    ).raise_error()
+    with pytest.raises(CaptureError, match=r"customers.*DataFrame") as told:
+        modelyard.package(shell.user_ns["model"], X, y, name="leaky")
+    assert "\n" not in str(told.value)
+    assert store_is_empty()
 
 
 def bad_inputs() -> list[Any]:

@@ -9,6 +9,8 @@ Raising the format
 Formats
 -------
 0 : a model as ONNX, or as skops, or (with a trust decision named in the manifest) pickled by value.
+1 : a model as ONNX or as skops, never pickled; ``captured/MODULE.py`` holds the definitions of the notebook that a
+    skops model reaches, and nothing else of it.
 """
 
 from __future__ import annotations
@@ -18,13 +20,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-FORMAT = 0
+FORMAT = 1
 
 MANIFEST = "manifest.json"
 CONTRACT = "contract.json"
 GOLDEN = "golden.jsonl"
 MODEL_FOLDER = "model"
 RUNTIME_FOLDER = "runtime"
+CAPTURED_FOLDER = "captured"
 SERVICE = "service.py"
 
 #: The only decision under which format 0 unpickles anything.

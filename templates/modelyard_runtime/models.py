@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import pickle
+import sys
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from modelyard_runtime.bundle_format import TRUST_BY_VALUE, BundleError
+from modelyard_runtime.bundle_format import CAPTURED_FOLDER, TRUST_BY_VALUE, BundleError
 from modelyard_runtime.contract import Contract, as_array
 
 Outputs = tuple["np.ndarray", "np.ndarray | None"]
@@ -121,6 +122,8 @@ def load_model(folder: Path, manifest: dict[str, Any], contract: Contract) -> Mo
     if described["kind"] == "skops":
         import skops.io
 
+        if manifest.get("captured"):  # named by its digest: no other module is ever called so
+            sys.path.insert(0, str(folder / CAPTURED_FOLDER))
         estimator = skops.io.load(path, trusted=described["trusted_types"])
         return PythonModel(estimator, contract, described["array_dtype"])
     if described["kind"] == "pickle":

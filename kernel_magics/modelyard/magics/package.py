@@ -25,6 +25,11 @@ def package_parser() -> LineParser:
     )  # fmt: skip
     parser.add_argument("--golden-rows", type=int, metavar="N", help="training rows kept as golden rows (64)")
     parser.add_argument("--seed", type=int, metavar="N", help="decides which rows these are (0)")
+    parser.add_argument(
+        "--allow-stale",
+        action="store_true",
+        help="also where a cell was changed after it ran; it is recorded",
+    )
     return parser
 
 
@@ -37,6 +42,7 @@ def package_call(arguments: argparse.Namespace) -> Call:
             "policy": arguments.policy,
             "golden_rows": arguments.golden_rows,
             "seed": arguments.seed,
+            "allow_stale": arguments.allow_stale or None,
         },
     )
 

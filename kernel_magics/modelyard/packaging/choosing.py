@@ -38,6 +38,8 @@ class Asked:
         The text columns in which it fails on a text that it never saw.
     whole : Outputs
         Its answers on the first `COMPARED_ROWS` training rows.
+    allow_stale : bool
+        Whether its definitions may differ from what their cells say now.
     """
 
     model: Any
@@ -46,6 +48,7 @@ class Asked:
     nulls: frozenset[str]
     refused: frozenset[str]
     whole: Outputs
+    allow_stale: bool
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Candidate:
     notes: tuple[str, ...]
 
 
-def ask(model: Any, table: TrainingTable, policy: PolicyChoice) -> Asked:
+def ask(model: Any, table: TrainingTable, policy: PolicyChoice, allow_stale: bool) -> Asked:
     """Ask the estimator what any form of it must answer.
 
     Raises
@@ -82,19 +85,26 @@ def ask(model: Any, table: TrainingTable, policy: PolicyChoice) -> Asked:
             f"{type(model).__name__} predicts {whole.predictions.shape[1]} outputs a row; "
             "a bundle holds one output: package one estimator for each"
         )
-    return Asked(model, table, policy, nulls, refused, whole)
+    return Asked(model, table, policy, nulls, refused, whole, allow_stale)
 
 
 def candidates(asked: Asked) -> Iterator[Candidate]:
-    """Yield the forms to try, the best first; the last one, Python, is the estimator itself."""
+    """Yield the forms to try, the best first; the last one, Python, is the estimator itself.
+
+    Raises
+    ------
+    CaptureError, StaleCodeError, ConversionError
+        Python is what is left, and something in the estimator cannot travel as such.
+    """
     reason = "its ONNX form differs on a golden row"
     try:
         yield _faithful_onnx(asked)
     except (ConversionError, ParityError) as error:
         reason = str(error)
-    form = as_python(asked.model, asked.table.array_dtype)
+    form = as_python(asked.model, asked.table.array_dtype, asked.allow_stale)
     contract = learn_contract(asked.table.frame, asked.policy, asked.nulls, asked.refused)
-    yield Candidate(form, contract, (_why_python(form, reason),))
+    stale = () if form.captured is None else form.captured.stale
+    yield Candidate(form, contract, (_why_python(form, reason), *stale))
 
 
 def _faithful_onnx(asked: Asked) -> Candidate:
@@ -134,7 +144,5 @@ def _faithful_onnx(asked: Asked) -> Candidate:
 
 
 def _why_python(form: Form, reason: str) -> str:
-    if form.described["kind"] == "skops":
-        return f"no ONNX: {reason}; the bundle holds the estimator as skops"
-    code = ", ".join((form.trust or {})["code"]) or "the estimator"
-    return f"no ONNX: {reason}; the bundle holds a pickle, with {code} by value, which its manifest says is trusted"
+    with_code = f", with {', '.join(form.captured.names)} as a module of its own" if form.captured else ""
+    return f"no ONNX: {reason}; the bundle holds the estimator as skops{with_code}"

@@ -38,13 +38,14 @@ def package(
     policy: PolicyChoice = None,
     golden_rows: int = _GOLDEN_ROWS,
     seed: int = 0,
+    allow_stale: bool = False,
 ) -> Bundle:
     """Package a fitted estimator as a bundle in BentoML's store.
 
     The model goes as ONNX if its ONNX form gives the estimator's labels on every training row (the first
-    20,000 of them) and its numbers within 1e-5; else as skops; else, where code of the notebook is in it,
-    pickled by value with a trust decision in the manifest. Either way the golden rows are replayed in a
-    clean process before anything enters the store.
+    20,000 of them) and its numbers within 1e-5; else as skops, with the definitions of the notebook that it
+    reaches as a module of its own. Either way the golden rows are replayed in a clean process before
+    anything enters the store.
 
     Parameters
     ----------
@@ -62,11 +63,15 @@ def package(
         How many training rows to keep as golden rows, before edge values and nulls are added.
     seed : int
         Decides which rows these are.
+    allow_stale : bool
+        Package definitions whose cells were changed or deleted after they ran; the manifest records it.
 
     Raises
     ------
     NotFittedError, InvalidInputError, InvalidNameError, UsageError
         The model, the table, the name or the policy cannot be used; nothing was written.
+    CaptureError, StaleCodeError, ConversionError
+        Something in it cannot travel, or its cells say something else by now; nothing was written.
     BundleError
         The bundle does not load, or does not reproduce its golden rows, outside the notebook.
 
@@ -79,7 +84,7 @@ def package(
     table = checked_table(model, X, y)
     with track("packaging", _STEPS, "step") as steps:
         steps.advance(note="learning the contract")
-        draft = _drafted(ask(model, table, policy), name, golden_rows, seed, steps)
+        draft = _drafted(ask(model, table, policy, allow_stale), name, golden_rows, seed, steps)
         with tempfile.TemporaryDirectory(prefix="modelyard-") as scratch, storing.locked(name):
             draft = replace(draft, lock=_lock(draft, Path(scratch) / "traced"))
             source = Path(scratch) / "source"

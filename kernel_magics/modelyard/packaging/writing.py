@@ -66,6 +66,10 @@ def write_source(draft: Draft, source: Path) -> dict[str, Any]:
         BILL: (_bill(draft), "the model and the lines of lock.txt"),
         "card.md": (_card(draft).encode(), "this bundle's own facts"),
     }
+    if (captured := draft.form.captured) is not None:
+        name = f"{bundle_format.CAPTURED_FOLDER}/{captured.module}.py"
+        files[name] = (captured.source.encode(), "captured from the notebook")
+        (model_folder / bundle_format.CAPTURED_FOLDER).mkdir()
     for name, (content, _) in files.items():
         (model_folder / name).write_bytes(content)
     manifest = {
@@ -76,6 +80,9 @@ def write_source(draft: Draft, source: Path) -> dict[str, Any]:
         "rows": draft.rows,
         "model": draft.form.described,
         "trust": draft.form.trust,
+        "captured": None
+        if captured is None
+        else {"module": captured.module, "names": list(captured.names), "stale": list(captured.stale)},
         "parity": _parity(draft),
         "notes": list(draft.notes),
         "tools": {"python": platform.python_version()} | {name: locking.installed(name) for name in _TOOLS},
@@ -100,7 +107,7 @@ def _copy_runtime(target: Path) -> str:
 def _maker(kind: str) -> str:
     if kind == "onnx":
         return f"skl2onnx {locking.installed('skl2onnx')}, mended by modelyard"
-    return {"skops": "skops", "pickle": "cloudpickle, by value"}[kind]
+    return f"skops {locking.installed('skops')}, in canonical form"
 
 
 def _pretty(value: Any) -> bytes:
