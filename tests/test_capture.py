@@ -495,6 +495,7 @@ def test_allow_stale_records_what_differs(run: Run) -> None:
 def test_reads_the_saved_notebook_of_the_kernel(
     run: Run, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    model = run(*THREE)
     cells = [{"cell_type": "markdown", "source": "# T"}]
     cells += [
         {"cell_type": "code", "source": text.splitlines(keepends=True)} for text in (*THREE[:1], "FACTOR = 9")
@@ -505,7 +506,7 @@ def test_reads_the_saved_notebook_of_the_kernel(
     assert notebook_cells() == [(1, IMPORTS), (2, "FACTOR = 9")]
     monkeypatch.setenv("JPY_SESSION_NAME", "n.ipynb")
     with pytest.raises(StaleCodeError, match="'FACTOR' changed in cell 2"):
-        capture(run(*THREE))
+        capture(model)
 
 
 def test_refuses_an_object_that_cannot_be_copied(run: Run) -> None:

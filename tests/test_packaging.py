@@ -253,6 +253,28 @@ def test_an_edited_cell_that_was_not_run_stops_packaging_with_its_number(
     assert bundle.verify().rows
 
 
+def test_a_cell_that_ran_after_the_notebook_was_saved_is_not_held_against_it(
+    shell: InteractiveShell, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("%load_ext modelyard")])
+    nbformat.write(empty, project / "new.ipynb")
+    monkeypatch.setenv("JPY_SESSION_NAME", str(project / "new.ipynb"))
+    shell.user_ns.update(X=X, y=y)
+    shell.run_cell(CELL, store_history=True).raise_error()
+    shell.run_cell(
+        "from sklearn.linear_model import LogisticRegression\nfrom sklearn.pipeline import make_pipeline\n"
+        "model = make_pipeline(Scaled(), LogisticRegression(max_iter=5000)).fit(X, y)",
+        store_history=True,
+    ).raise_error()
+    assert shell.run_line_magic("package", "model X y --name unsaved").verify().rows
+    time.sleep(0.05)
+    nbformat.write(
+        empty, project / "new.ipynb"
+    )  # saved without those cells: now it is known that they are gone
+    with pytest.raises(StaleCodeError, match=r"deleted from the notebook"):
+        shell.run_line_magic("package", "model X y --name unsaved")
+
+
 def test_a_module_beside_the_notebook_travels_too(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (project / "my_steps.py").write_text(CELL)
     monkeypatch.syspath_prepend(str(project))

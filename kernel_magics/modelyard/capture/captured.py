@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from modelyard.capture.belonging import PREFIX, is_definition
-from modelyard.capture.cells import MAIN, Cells, notebook_cells
+from modelyard.capture.cells import MAIN, Cells, notebook_cells, notebook_saved_at
 from modelyard.capture.closure import Closure
 from modelyard.capture.errors import CaptureError, StaleCodeError
 from modelyard.capture.names import inner_imports
@@ -97,8 +97,8 @@ def capture(model: Any, *, cells: Cells | None = None, allow_stale: bool = False
     if not closure.bindings:
         return None
     source = written(closure.entries, closure.imports)
-    saved = notebook_cells() if cells is None else cells
-    stale = [] if saved is None else findings(closure.entries, vars(sys.modules[MAIN]), saved)
+    saved, saved_at = (notebook_cells(), notebook_saved_at()) if cells is None else (cells, None)
+    stale = [] if saved is None else findings(closure.entries, vars(sys.modules[MAIN]), saved, saved_at)
     if stale and not allow_stale:
         more = f" (and {len(stale) - 1} more)" if len(stale) > 1 else ""
         raise StaleCodeError(stale[0] + more)

@@ -162,6 +162,12 @@ def notebook_cells() -> list[tuple[int, str]] | None:
     return list(enumerate(texts, start=1))
 
 
+def notebook_saved_at() -> float | None:
+    """Return when the notebook of `notebook_cells` was last saved, in seconds since the epoch."""
+    path = _notebook_path(os.environ.get("JPY_SESSION_NAME", ""))
+    return None if path is None else path.stat().st_mtime
+
+
 def _notebook_path(session: str) -> Path | None:
     if not session.endswith(".ipynb"):
         return None

@@ -5,18 +5,23 @@ from __future__ import annotations
 import ast
 import difflib
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from modelyard.capture.cells import MAIN, Cells, Statement, as_run, binds, executed, statements
 from modelyard.capture.entries import Entry
+from modelyard.cell_runs import ran_after
 
 _ADVICE = "type: run the cell again, or --allow-stale"
 
 
-def findings(entries: Mapping[str, Entry], namespace: Mapping[str, Any], cells: Cells) -> list[str]:
+def findings(
+    entries: Mapping[str, Entry], namespace: Mapping[str, Any], cells: Cells, saved_at: float | None = None
+) -> list[str]:
     """Return one line for each captured definition and constant that no saved cell holds as it ran.
 
-    Comments and formatting do not count: syntax trees are compared.
+    Comments and formatting do not count: syntax trees are compared. What ran after `saved_at` (seconds since
+    the epoch), when the notebook was last saved, is not in it yet, and says nothing.
     """
     saved = [(number, statement) for number, text in cells for statement in statements(as_run(text))]
     found = []
@@ -26,7 +31,10 @@ def findings(entries: Mapping[str, Entry], namespace: Mapping[str, Any], cells: 
         if entry.origin != MAIN:
             continue
         ran = _ran(entry, namespace)
-        if ran is not None and id(ran[0].node) not in told and not _is_held(ran[1], saved):
+        if ran is None or id(ran[0].node) in told:
+            continue
+        unsaved = saved_at is not None and ran_after(saved_at, partial(_holds, ran[1]))
+        if not unsaved and not _is_held(ran[1], saved):
             told.add(id(ran[0].node))
             found.append(_finding(entry, *ran, saved))
     return found
@@ -68,6 +76,10 @@ def _is_held(node: ast.AST, saved: list[tuple[int, Statement]]) -> bool:
         for _, statement in saved
         for part in ast.walk(statement.node)
     )
+
+
+def _holds(node: ast.AST, cell: str) -> bool:
+    return _is_held(node, [(0, statement) for statement in statements(as_run(cell))])
 
 
 def _finding(entry: Entry, ran: Statement, node: ast.AST, saved: list[tuple[int, Statement]]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from modelyard import progress
+from modelyard import cell_runs, progress
 from modelyard.magics._completion import make_matcher
 from modelyard.magics.cv import CvMagics
 from modelyard.magics.deploy import DeployMagics
@@ -31,6 +31,8 @@ def load(shell: InteractiveShell) -> None:
     shell.Completer.custom_matchers.append(matcher)
     _loaded[id(shell)] = matcher
     progress.install(_tracker)
+    cell_runs.start()
+    shell.events.register("pre_run_cell", _note_run)
     if (formatter := _page_formatter(shell)) is not None:
         formatter.for_type_by_name(*_RESULT, _panel)
 
@@ -46,8 +48,13 @@ def unload(shell: InteractiveShell) -> None:
             for name in names:
                 shell.magics_manager.magics[kind].pop(name, None)
     progress.install(None)
+    shell.events.unregister("pre_run_cell", _note_run)
     if (formatter := _page_formatter(shell)) is not None:
         formatter.pop(".".join(_RESULT), None)
+
+
+def _note_run(info: Any) -> None:
+    cell_runs.note(info.raw_cell)
 
 
 def _page_formatter(shell: InteractiveShell) -> Any:
