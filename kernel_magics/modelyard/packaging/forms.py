@@ -45,7 +45,7 @@ def as_onnx(model: Any, sample: Any) -> Form:
     return Form(found.model, described, notes=tuple(found.notes))
 
 
-def as_python(model: Any, array_dtype: str | None, allow_stale: bool) -> Form:
+def as_python(model: Any, array_dtype: str | None, allow_stale: bool = False) -> Form:
     """Write the estimator itself as skops, with the notebook's own definitions that it reaches as a module.
 
     Raises
