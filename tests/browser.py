@@ -6,7 +6,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,8 @@ from urllib.parse import quote, urlsplit
 import nbformat
 from playwright.sync_api import Browser, Page, sync_playwright
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
+
+from modelyard.targets.processes import free_port
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 LABEXTENSION = REPOSITORY / "extension" / "modelyard_lab" / "labextension"
@@ -98,12 +99,6 @@ def write_notebook(path: Path, *sources: str) -> None:
     kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
     cells = [nbformat.v4.new_code_cell(source.strip()) for source in sources]
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _environment(scratch: Path, settings: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, str]:

@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -85,6 +86,10 @@ class Column:
     categories: tuple[Any, ...] | None = None
     null: Literal["nan", "none"] = "nan"
 
+    @cached_property
+    def _known_categories(self) -> frozenset[Any]:
+        return frozenset(self.categories or ())
+
     @property
     def learned(self) -> str:
         words = _BELONGS[self.type]
@@ -148,7 +153,7 @@ class Column:
         return values
 
     def _within_categories(self, values: list[Any], violations: list[Violation], flags: list[Flag]) -> None:
-        known = frozenset(self.categories or ())
+        known = self._known_categories
         for row, value in enumerate(values):
             if value is None or value in known:
                 continue
@@ -192,9 +197,13 @@ class Contract:
     def to_json(self) -> dict[str, Any]:
         return {"columns": [{k: v for k, v in asdict(c).items() if v is not None} for c in self.columns]}
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(self.names)
 
     def check(self, table: dict[str, list[Any]], rows: int) -> tuple[dict[str, list[Any]], list[Flag]]:
         """Check `rows` rows given column by column; return them as the model may see them, and the flags.
@@ -204,7 +213,7 @@ class Contract:
         ContractBroken
             A column is missing or unknown, or a value breaks what was learned.
         """
-        wrong = self._strangers(table, rows)
+        wrong = [] if table.keys() == self._known else self._strangers(table)
         flags: list[Flag] = []
         checked: dict[str, list[Any]] = {}
         for column in () if wrong else self.columns:
@@ -216,12 +225,12 @@ class Contract:
             raise ContractBroken(wrong[:_SHOWN], len(wrong))
         return checked, flags
 
-    def _strangers(self, table: dict[str, list[Any]], rows: int) -> list[Violation]:
+    def _strangers(self, table: dict[str, list[Any]]) -> list[Violation]:
         expected = f"the columns {', '.join(self.names[:8])}" + (", …" if len(self.names) > 8 else "")
         wrong = [
             Violation(0, name, None, "a column the model never saw", expected)
             for name in table
-            if name not in self.names
+            if name not in self._known
         ]
         wrong += [
             Violation(0, column.name, None, "the column is missing", column.learned)

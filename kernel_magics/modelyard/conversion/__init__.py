@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from modelyard.conversion._protocol import NULL_STRING, Conversion, ModelInput
-    from modelyard.conversion._session import Session
+    from modelyard.conversion._session import FAILURES, Session
     from modelyard.conversion.scikit_learn import convert
 
-__all__ = ["NULL_STRING", "Conversion", "ModelInput", "Session", "convert"]
+__all__ = ["FAILURES", "NULL_STRING", "Conversion", "ModelInput", "Session", "convert"]
 
 _MODULES = {
+    "FAILURES": "_session",
     "NULL_STRING": "_protocol",
     "Conversion": "_protocol",
     "ModelInput": "_protocol",

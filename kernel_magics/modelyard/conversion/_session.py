@@ -7,9 +7,19 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pandas as pd
+from onnxruntime.capi import onnxruntime_pybind11_state as runtime_errors
 
 from modelyard.conversion._inputs import feed
 from modelyard.conversion._protocol import Conversion
+
+#: What ONNX Runtime raises on a graph that it cannot load or run.
+FAILURES = (
+    runtime_errors.Fail,
+    runtime_errors.InvalidArgument,
+    runtime_errors.InvalidGraph,
+    runtime_errors.NotImplemented,
+    runtime_errors.RuntimeException,
+)
 
 
 class Session:

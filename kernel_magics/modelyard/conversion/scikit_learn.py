@@ -13,7 +13,6 @@ from typing import Any
 
 import pandas as pd
 from onnx.checker import ValidationError
-from onnxruntime.capi import onnxruntime_pybind11_state as runtime_errors
 from skl2onnx import convert_sklearn
 from skl2onnx._supported_operators import sklearn_operator_name_map
 from skl2onnx.common._registration import get_converter
@@ -36,7 +35,7 @@ from modelyard.conversion._inputs import describe, none_columns
 from modelyard.conversion._parts import parts
 from modelyard.conversion._protocol import ClassLabel, Conversion, DType, ModelInput, Task
 from modelyard.conversion._rewrites import rewrite
-from modelyard.conversion._session import Session
+from modelyard.conversion._session import FAILURES, Session
 from modelyard.conversion._sparse import fed_sparse
 from modelyard.errors import ConversionError, NotFittedError, listing
 
@@ -50,15 +49,6 @@ REFUSALS = (
     NameError,
     AssertionError,
     ValidationError,
-)
-
-# What ONNX Runtime raises on a graph that it cannot load or run.
-FAILURES = (
-    runtime_errors.Fail,
-    runtime_errors.InvalidArgument,
-    runtime_errors.InvalidGraph,
-    runtime_errors.NotImplemented,
-    runtime_errors.RuntimeException,
 )
 
 

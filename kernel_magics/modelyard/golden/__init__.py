@@ -6,18 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from modelyard.golden.parity import Outputs, Parity, Tolerance, compare, expected
-    from modelyard.golden.rows import choose_rows
+    from modelyard.golden.rows import as_table, as_values, choose_rows
 
-__all__ = ["Outputs", "Parity", "Tolerance", "choose_rows", "compare", "expected"]
+__all__ = ["Outputs", "Parity", "Tolerance", "as_table", "as_values", "choose_rows", "compare", "expected"]
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name == "choose_rows":
-        from modelyard.golden.rows import choose_rows
+    from modelyard.golden import parity, rows
 
-        return choose_rows
-    from modelyard.golden import parity
-
-    return getattr(parity, name)
+    return getattr(rows if hasattr(rows, name) else parity, name)

@@ -126,3 +126,13 @@ def _with_hole(X: pd.DataFrame, row: int, name: str) -> pd.DataFrame:
         null = dtype.na_value
     holed.isetitem(list(X.columns).index(name), pd.Series([null], index=holed.index, dtype=dtype))
     return holed
+
+
+def as_values(series: pd.Series) -> list[Any]:
+    """Return a column as JSON has it: plain values, ``None`` for every missing one."""
+    return [None if gone else value for value, gone in zip(series.tolist(), series.isna(), strict=True)]
+
+
+def as_table(frame: pd.DataFrame) -> dict[str, list[Any]]:
+    """Return a frame of distinct names as JSON has it: lists by column, ``None`` for every missing value."""
+    return {str(name): as_values(series) for name, series in frame.items()}

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from onnxruntime.capi import onnxruntime_pybind11_state as onnx_errors
 
+from modelyard.conversion import FAILURES
 from modelyard.errors import ConversionError, InvalidInputError, ParityError
 from modelyard.golden import Outputs, Tolerance, compare, expected
 from modelyard.packaging import parity
@@ -20,10 +20,7 @@ from modelyard_runtime.contract import Contract
 TOLERANCE = Tolerance()
 COMPARED_ROWS = 20_000
 
-_RIVAL_ERRORS = (
-    onnx_errors.Fail, onnx_errors.InvalidArgument, onnx_errors.InvalidGraph, onnx_errors.NotImplemented,
-    onnx_errors.RuntimeException, ValueError, TypeError,
-)  # fmt: skip
+_RIVAL_ERRORS = (*FAILURES, ValueError, TypeError)
 
 
 @dataclass(frozen=True)

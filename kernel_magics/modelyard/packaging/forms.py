@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelyard.capture import Captured, capture
+from modelyard.conversion import NULL_STRING, convert
 from modelyard.errors import ConversionError
 from modelyard.packaging.canonical import canonical_skops
 
@@ -29,8 +30,6 @@ def as_onnx(model: Any, sample: Any) -> Form:
     ConversionError
         There is no faithful converter; the message says for what.
     """
-    from modelyard.conversion import NULL_STRING, convert
-
     found = convert(model, sample)
     described = {
         "kind": "onnx",

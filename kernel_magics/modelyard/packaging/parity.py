@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from modelyard.golden import Outputs, Parity, Tolerance, compare, expected
+from modelyard.golden import Outputs, Parity, Tolerance, as_table, compare, expected
 from modelyard.packaging.forms import Form
 from modelyard.packaging.training_table import TrainingTable
 from modelyard_runtime.contract import Contract
@@ -22,16 +22,6 @@ UNKNOWN = "modelyard-unknown-category"
 _TIMED_ROWS = 300
 _FAR = 2.0
 _MODEL_ERRORS = (ValueError, TypeError, KeyError, AttributeError, IndexError, ArithmeticError)
-
-
-def as_table(frame: pd.DataFrame) -> dict[str, list[Any]]:
-    """Return a frame as JSON has it: lists by column, ``None`` for every missing value."""
-    return {
-        str(name): [
-            None if missing else value for value, missing in zip(series.tolist(), series.isna(), strict=True)
-        ]
-        for name, series in frame.items()
-    }
 
 
 class Rival:

@@ -14,11 +14,10 @@ import numpy as np
 import pandas as pd
 
 import modelyard_runtime
-from modelyard.golden import Outputs, Parity, Tolerance
+from modelyard.golden import Outputs, Parity, Tolerance, as_table
 from modelyard.packaging import locking
 from modelyard.packaging.bill import BILL, bill_of_materials
 from modelyard.packaging.forms import Form
-from modelyard.packaging.parity import as_table
 from modelyard.packaging.signing import SIGNATURE, sign
 from modelyard_runtime import bundle_format
 from modelyard_runtime.bundle_format import digest

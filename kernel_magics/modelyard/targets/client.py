@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from modelyard.errors import ContractError, DeploymentError, InvalidInputError
+from modelyard.golden import as_values
 
 _ROWS_A_REQUEST = 5_000
 _TIMEOUT_S = 60.0
@@ -43,14 +44,10 @@ def _bodies(frame: pd.DataFrame) -> Iterator[bytes]:
             raise ContractError(f"row {row}, column {str(name)!r}: {series.iloc[row]} where a number belongs")
     for start in range(0, len(frame), _ROWS_A_REQUEST):
         part = frame.iloc[start : start + _ROWS_A_REQUEST]
-        columns = [
-            [None if gone else value for value, gone in zip(series.tolist(), series.isna(), strict=True)]
-            for _, series in part.items()
-        ]
+        columns = [as_values(series) for _, series in part.items()]  # a name that is there twice stays twice
+        request = {"columns": names, "data": list(zip(*columns, strict=True))}
         try:
-            yield msgspec.json.encode(
-                {"columns": names, "data": list(zip(*columns, strict=True))}, enc_hook=_plain
-            )
+            yield msgspec.json.encode(request, enc_hook=_plain)
         except TypeError as error:
             raise InvalidInputError(f"X cannot be sent as JSON: {error}") from None
 

@@ -41,6 +41,10 @@ class Deployment(Result):
         Where it answers.
     root : Path
         The project that it belongs to.
+    columns, classes : tuple of str
+        The columns that it takes, and the names of the classes in its answers.
+    header_file : Path
+        The file with the token's header line, for ``curl -H @FILE``.
     """
 
     kind = "deployment"
@@ -52,6 +56,7 @@ class Deployment(Result):
     root: Path
     columns: tuple[str, ...]
     classes: tuple[str, ...] | None
+    header_file: Path
 
     @classmethod
     def from_record(cls, root: Path, record: Record) -> Deployment:
@@ -59,18 +64,13 @@ class Deployment(Result):
         classes = known["classes"]
         return cls(
             record.name, known["target"], known["bundle"], known["url"], root,
-            tuple(known["columns"]), None if classes is None else tuple(classes),
+            tuple(known["columns"]), None if classes is None else tuple(classes), header_file(root, record.name),
         )  # fmt: skip
 
     @property
     def token(self) -> str:
         """The bearer token that the endpoint wants; kept for this user only (0600)."""
         return read_token(self.root, self.name)
-
-    @property
-    def header_file(self) -> Path:
-        """The file with the token's header line, for ``curl -H @FILE``."""
-        return header_file(self.root, self.name)
 
     def status(self) -> Status:
         """Look at the endpoint now; never raises, also when the deployment has been removed."""
@@ -147,7 +147,8 @@ class Deployment(Result):
         with deployment_lock(yard, self.name):
             record = yard.find("deployment", self.name)
             if record is not None:
-                clear_away(yard, record)
+                make_target(self.target, {}).remove(record.payload["state"])
+                shutil.rmtree(yard.deployment_folder(self.name), ignore_errors=True)
                 yard.delete("deployment", self.name)
             forget_token(self.root, self.name)
 
@@ -167,12 +168,6 @@ class Deployment(Result):
 
     def payload(self) -> dict[str, Any]:
         return {"name": self.name, "target": self.target, "bundle": self.bundle, "url": self.url}
-
-
-def clear_away(yard: Yard, record: Record) -> None:
-    """Remove what a deployment made: at its target, and its folder."""
-    make_target(record.payload["target"], {}).remove(record.payload["state"])
-    shutil.rmtree(yard.deployment_folder(record.name), ignore_errors=True)
 
 
 def deployment(name: str) -> Deployment:

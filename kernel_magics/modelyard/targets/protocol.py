@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import Field, dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -109,7 +109,3 @@ def make_target(name: str, options: Mapping[str, Any]) -> Any:
                 f"target {name!r} has no option {option!r}; it has: {listing(known)}{did_you_mean(option, known)}"
             )
     return found(**options)
-
-
-def default_of(field: Field[Any]) -> Any:
-    return None if field.default is MISSING else field.default
