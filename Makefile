@@ -92,14 +92,30 @@ test: check $(LABEXTENSION) chromium ## everything: check, Python, doctests, Jav
 	$(BIN)/python -m pytest --doctest-modules --import-mode=prepend -q kernel_magics/modelyard templates/modelyard_runtime
 	$(BIN)/python -m pytest
 
+# Tools that do not live beside the others have an environment of their own; pip finds torch's CPU wheel, uv does not look for it.
+.env-torch/.done: requirements-dev.lock tests/environments/torch.txt | $(BIN)/uv
+	@$(PYTHON) -m venv .env-torch
+	@VIRTUAL_ENV=$(CURDIR)/.env-torch $(BIN)/uv -q --no-progress pip sync requirements-dev.lock
+	@SKIP_JUPYTER_BUILDER=1 VIRTUAL_ENV=$(CURDIR)/.env-torch $(BIN)/uv -q --no-progress pip install --no-deps -e .
+	@.env-torch/bin/python -m pip install -q --disable-pip-version-check -r tests/environments/torch.txt
+	@touch $@
+
+.PHONY: env-torch
+env-torch: .env-torch/.done ## the environment of the tests with torch
+
+.PHONY: test-torch
+test-torch: env-torch ## torch modules become bundles
+	MODELYARD_TORCH=1 .env-torch/bin/python -m pytest tests/test_torch.py
+
 .PHONY: quick
 quick: $(VENV)/.dev ## the tests that need neither browser nor wheel
 	$(BIN)/python -m pytest -m "not browser and not wheel"
 
 .PHONY: bench
-bench: $(VENV)/.base ## measure start-up and deploy
+bench: $(VENV)/.base ## measure start-up, deploy, and what a bundle weighs
 	$(BIN)/python benchmarks/startup.py --json
+	$(BIN)/python benchmarks/bundles.py --json
 
 .PHONY: clean
 clean: ## remove environments and build outputs (never .modelyard)
-	rm -rf $(VENV) extension/node_modules extension/lib extension/modelyard_lab/labextension dist .demo
+	rm -rf $(VENV) .env-torch extension/node_modules extension/lib extension/modelyard_lab/labextension dist .demo

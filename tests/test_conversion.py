@@ -469,7 +469,7 @@ def test_each_column_gets_an_input_of_its_type() -> None:
         ModelInput("age / years", "float64", ("age / years",)),
         ModelInput("children", "int64", ("children",)),
         ModelInput("member", "bool", ("member",)),
-        ModelInput("label_", "float64", ("label",)),
+        ModelInput("_label", "float64", ("label",)),
         ModelInput("city", "string", ("city",)),
         ModelInput("size", "string", ("size",)),
     )

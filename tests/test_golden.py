@@ -125,7 +125,7 @@ def test_equal_answers_agree_whatever_their_dtype():
 def test_the_first_other_label_is_put_in_words():
     parity = compare(labels("a", "b", "a"), labels("a", "a", "b"))
     assert (parity.ok, parity.label_mismatches) == (False, 2)
-    assert parity.first == "row 1: expected 'b', got 'a'"
+    assert str(parity.first) == "row 1, prediction: expected 'b', got 'a'"
 
 
 def test_the_first_other_probability_is_put_in_words():
@@ -135,7 +135,7 @@ def test_the_first_other_probability_is_put_in_words():
     )
     assert (parity.ok, parity.label_mismatches) == (False, 0)
     assert parity.max_absolute == pytest.approx(0.05)
-    assert parity.first == "row 1: expected probability 0.4 of class 0, got 0.45"
+    assert str(parity.first) == "row 1, probability of class 0: expected 0.4, got 0.45"
 
 
 def test_large_values_are_judged_relatively_and_small_ones_absolutely():
@@ -175,6 +175,6 @@ def test_the_payload_is_json():
         "rows": 1,
         "label_mismatches": 1,
         "max_absolute": 0.0,
-        "first": "row 0: expected 'a', got 'b'",
+        "first": "row 0, prediction: expected 'a', got 'b'",
         "ok": False,
     }

@@ -248,7 +248,7 @@ def test_the_bill_does_not_depend_on_the_order_of_the_lock_and_passes_over_what_
         "a.b==1+cpu ; x",
         "",
     ]
-    bills = [bill_of_materials("churn", lines, "model.onnx", "0" * 64) for lines in (lock, lock[::-1])]
+    bills = [bill_of_materials("churn", lines, {"model.onnx": "0" * 64}) for lines in (lock, lock[::-1])]
     assert bills[0] == bills[1]
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(bills[0].decode()) is None
     libraries = [c for c in json.loads(bills[0])["components"] if c["type"] == "library"]

@@ -48,7 +48,7 @@ X, y = load_breast_cancer(return_X_y=True, as_frame=True)
 MODEL = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(X, y)
 LAYOUT = {
     "manifest.json", "model.onnx", "contract.json", "golden.jsonl", "profile.json", "parity.json", "lock.txt",
-    "lock-bento.txt", "card.md", "sbom.cdx.json", "signature",
+    "lock-asgi.txt", "lock-bento.txt", "card.md", "sbom.cdx.json", "signature",
 }  # fmt: skip
 
 
@@ -224,7 +224,7 @@ def test_a_transformer_from_a_cell_travels_as_a_module_that_holds_what_it_reache
     ):
         bundle = modelyard.package(model, X, y, name="scaled")
     assert bundle.manifest["format"] == FORMAT == 1
-    assert bundle.manifest["model"]["kind"] == "skops"
+    assert bundle.manifest["model"]["kind"] == "hybrid"
     assert bundle.manifest["captured"]["names"] == ["FACTOR", "Scaled", "scaled"]
     (module,) = (bundle.model_folder / "captured").iterdir()
     assert module.stem == bundle.manifest["captured"]["module"]
@@ -351,7 +351,7 @@ def bad_inputs() -> list[Any]:
         (MODEL, X, y, {"policy": "flagg"}, UsageError, r"no policy 'flagg'.*did you mean 'flag'"),
         (MODEL, X, y, {"policy": {"area": "flag"}}, UnknownNameError, r"policy names the column 'area'"),
         (MODEL, X.head(0), y.head(0), {}, InvalidInputError, r"X has no rows"),
-        ("model", X, y, {}, InvalidInputError, r"str is not an estimator"),
+        ("model", X, y, {}, InvalidInputError, r"'model' does not exist; give a fitted estimator, or the path of an ONNX model"),
         (
             make_pipeline(_Dated()).fit(dated, y),
             dated,

@@ -203,13 +203,13 @@ def python_app(tmp_path_factory: pytest.TempPathFactory) -> PredictorApp:
         patch.chdir(folder)
         with pytest.warns(PackagingWarning, match="SplineTransformer has no ONNX converter"):
             bundle = modelyard.package(UNCONVERTED, FRAME, TARGET, name="python")
-    assert bundle.manifest["model"]["kind"] == "skops"
+    assert bundle.manifest["model"]["kind"] == "hybrid"
     return PredictorApp(Predictor(bundle.model_folder), Gate([token_hash("secret")]))
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(row=rows)
-def test_a_model_in_python_keeps_the_same_promise(python_app: PredictorApp, row: dict[str, Any]) -> None:
+def test_a_model_with_steps_in_python_keeps_the_same_promise(python_app: PredictorApp, row: dict[str, Any]) -> None:
     response = predicted(python_app, row)
     answered_as_the_notebook_does(row, response.status_code, response.json(), UNCONVERTED)
 

@@ -1,4 +1,4 @@
-"""Every estimator of scikit-learn converts and answers as it does, or is refused in one line.
+"""Every estimator of scikit-learn converts, at least from a step of its pipeline on, or is refused in one line.
 
 ``python tests/test_sweep.py --write`` writes the table of `docs/estimators.md`.
 """
@@ -30,6 +30,10 @@ from threadpoolctl import threadpool_limits
 from modelyard.conversion import Session, convert
 from modelyard.errors import ConversionError
 from modelyard.golden import Outputs, Tolerance, compare, expected
+from modelyard.packaging.forms import as_hybrid
+from modelyard.packaging.learning import learn_contract
+from modelyard.packaging.parity import Rival
+from modelyard.packaging.splitting import splits
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "estimators.md"
 AT_LEAST = 0.909
@@ -225,7 +229,7 @@ CASES = [(section, name) for section, names in SECTIONS.items() for name in name
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of an estimator: faithful with the largest difference, refused with a reason, or wrong."""
+    """What came of an estimator: faithful or hybrid with the largest difference, refused with a reason, or wrong."""
 
     verdict: str
     detail: str
@@ -250,6 +254,21 @@ def built(section: str, name: str) -> tuple[Any, str]:
     return make_pipeline(estimator, logistic()), kind
 
 
+def in_two(estimator: Any, X: Any, kind: str, refusal: str) -> Outcome:
+    """Return what comes of a refused estimator if the first steps of its pipeline, if it is one, run in Python."""
+    for split in splits(estimator, X):
+        try:
+            form = as_hybrid(split, None)
+        except ConversionError:
+            continue
+        sample = rows(X, kind)
+        found = Rival(form, learn_contract(X, None, (), ())).outputs(sample)
+        parity = compare(expected(estimator, sample), found, tolerance=Tolerance())
+        if parity.ok:
+            return Outcome("hybrid", f"{parity.max_absolute:.0e}; {refusal}")
+    return Outcome("refused", refusal)
+
+
 @cache
 def outcome(section: str, name: str) -> Outcome:
     with warnings.catch_warnings(), threadpool_limits(1):
@@ -260,7 +279,7 @@ def outcome(section: str, name: str) -> Outcome:
         try:
             conversion = convert(estimator, X if isinstance(X, pd.DataFrame) else numbers())
         except ConversionError as refusal:
-            return Outcome("refused", str(refusal))
+            return in_two(estimator, X, kind, str(refusal))
         sample = rows(X, kind)
         parity = compare(
             expected(estimator, sample), Outputs(*Session(conversion)(sample)), tolerance=Tolerance()
@@ -273,6 +292,9 @@ def outcome(section: str, name: str) -> Outcome:
 # ------------------------------------------------------------------------------------------------ the document
 
 
+MARKS = {"faithful": "yes", "hybrid": "hybrid", "refused": "no", "wrong": "no"}
+
+
 def document() -> str:
     found = {case: outcome(*case) for case in CASES}
     release = ".".join(sklearn.__version__.split(".")[:2])
@@ -280,29 +302,32 @@ def document() -> str:
         "# What converts to ONNX",
         "",
         f"Every estimator of scikit-learn {release}, fitted on 150 rows: it answers the same on every row (labels",
-        "identical, numbers within 1e-5), or it is refused with the reason given; a refused one is packaged as it is.",
+        "identical, numbers within 1e-5), or it is refused with the reason given. Of a pipeline with a refused step",
+        "those up to it run in Python and the rest in ONNX (hybrid), where that is clearly faster than Python alone;",
+        "everything else that is refused is packaged as it is, as skops.",
         "The boosters of LightGBM, XGBoost and CatBoost convert too, alone and in pipelines.",
         "",
         "Written by `python tests/test_sweep.py --write`.",
     ]
     for section, names in SECTIONS.items():
         verdicts = Counter(found[section, name].verdict for name in names)
-        lines += ["", f"## {section}", "", f"{verdicts['faithful']} of {len(names)} convert.", ""]
+        more = f", {verdicts['hybrid']} more as hybrids" if verdicts["hybrid"] else ""
+        lines += ["", f"## {section}", "", f"{verdicts['faithful']} of {len(names)} convert{more}.", ""]
         lines += ["| estimator | converts | largest difference, or reason |", "|---|---|---|"]
         for name in names:
             one = found[section, name]
-            mark = "yes" if one.verdict == "faithful" else "no"
+            mark = MARKS[one.verdict]
             lines.append(f"| {name} | {mark} | {one.detail.replace('|', chr(92) + '|')} |")
     return "\n".join(lines) + "\n"
 
 
 def committed() -> list[tuple[str, str, str]]:
-    """Return section, estimator and yes or no of each line of the document."""
+    """Return section, estimator, and yes, hybrid or no of each line of the document."""
     found, section = [], ""
     for line in DOCUMENT.read_text(encoding="utf-8").splitlines():
         if line.startswith("## "):
             section = line[3:]
-        elif row := re.match(r"\| (\w+) \| (yes|no) \|", line):
+        elif row := re.match(r"\| (\w+) \| (yes|hybrid|no) \|", line):
             found.append((section, row[1], row[2]))
     return found
 
@@ -311,9 +336,9 @@ def committed() -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize(("section", "name"), CASES, ids=[f"{s.split()[0]}-{name}" for s, name in CASES])
-def test_an_estimator_is_faithful_or_refused_in_one_line(section: str, name: str) -> None:
+def test_an_estimator_is_faithful_alone_or_in_two_or_refused_in_one_line(section: str, name: str) -> None:
     found = outcome(section, name)
-    assert found.verdict in ("faithful", "refused"), found.detail
+    assert found.verdict in ("faithful", "hybrid", "refused"), found.detail
     assert found.detail
     assert "\n" not in found.detail
 
@@ -384,10 +409,7 @@ def test_the_tables_name_estimators_that_exist() -> None:
 
 
 def test_the_document_lists_what_converts() -> None:
-    now = [
-        (section, name, "yes" if outcome(section, name).verdict == "faithful" else "no")
-        for section, name in CASES
-    ]
+    now = [(section, name, MARKS[outcome(section, name).verdict]) for section, name in CASES]
     assert committed() == now, "run: python tests/test_sweep.py --write"
 
 

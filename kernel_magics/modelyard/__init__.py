@@ -14,14 +14,15 @@ if TYPE_CHECKING:
 
     from modelyard.evaluation import cross_validate
     from modelyard.monitoring import yard
-    from modelyard.packaging import bundle, package
+    from modelyard.packaging import bundle, contract, package
     from modelyard.targets import deploy, deployment, plan
     from modelyard.tuning import tune
 
-__all__ = ["bundle", "cross_validate", "deploy", "deployment", "package", "plan", "tune", "yard"]
+__all__ = ["bundle", "contract", "cross_validate", "deploy", "deployment", "package", "plan", "tune", "yard"]
 
 _STAGE_OF = {
     "bundle": "packaging",
+    "contract": "packaging",
     "cross_validate": "evaluation",
     "deploy": "targets",
     "deployment": "targets",

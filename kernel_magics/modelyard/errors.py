@@ -64,6 +64,14 @@ class BundleError(ModelyardError, ValueError):
     """A bundle that is damaged, gone, or of a format that cannot be read."""
 
 
+class SecretFoundError(ModelyardError, ValueError):
+    """A file about to be written that holds a secret."""
+
+
+class EmbeddedDataError(ModelyardError, ValueError):
+    """Captured code that holds rows or a column of a table."""
+
+
 class DeploymentError(ModelyardError, RuntimeError):
     """An endpoint that did not start, or does not answer as it should."""
 

@@ -28,6 +28,10 @@ def replay(folder: Path) -> dict[str, Any]:
     lines = (folder / GOLDEN).read_text(encoding="utf-8").splitlines()
     golden = [json.loads(line) for line in lines]
     tolerance = predictor.manifest["parity"]["tolerance"]
+    has_probabilities = predictor.manifest["model"]["classes"] is not None and golden[0]["probabilities"]
+    names = (
+        [f"probability of {c!r}" for c in predictor.manifest["model"]["classes"]] if has_probabilities else []
+    )
     wrong: list[str] = []
     largest = 0.0
     seconds = math.inf
@@ -38,8 +42,11 @@ def replay(folder: Path) -> dict[str, Any]:
         if number < _TIMED_ROWS:
             seconds = min(seconds, time.perf_counter() - started)
         got = [] if probabilities is None else probabilities[0].tolist()
-        values = [(line["prediction"], predictions[0]), *zip(line["probabilities"] or [], got, strict=True)]
-        for wanted, found in values:
+        values = [
+            ("prediction", line["prediction"], predictions[0]),
+            *zip(names, line["probabilities"] or [], got, strict=True),
+        ]
+        for output, wanted, found in values:
             if isinstance(wanted, float) and isinstance(found, float):
                 largest = max(largest, abs(wanted - found))
                 same = math.isclose(
@@ -48,7 +55,9 @@ def replay(folder: Path) -> dict[str, Any]:
             else:
                 same = wanted == found
             if not same:
-                wrong.append(f"golden row {number}: expected {wanted!r}, got {found!r}")
+                wrong.append(
+                    f"golden row {number}, {output}: expected {wanted!r}, got {found!r}{_nulls(line['row'])}"
+                )
                 break
     return {
         "rows": len(golden),
@@ -59,6 +68,12 @@ def replay(folder: Path) -> dict[str, Any]:
         "row_ms": seconds * 1000,
         "modules": _imported(),
     }
+
+
+def _nulls(row: dict[str, Any]) -> str:
+    """Return which columns of a row are missing: where two models differ, they are the first to look at."""
+    missing = [repr(name) for name, value in row.items() if value is None]
+    return f" (missing in it: {', '.join(missing)})" if missing else ""
 
 
 def _imported() -> list[str]:

@@ -9,8 +9,9 @@ Raising the format
 Formats
 -------
 0 : a model as ONNX, or as skops, or (with a trust decision named in the manifest) pickled by value.
-1 : a model as ONNX or as skops, never pickled; ``captured/MODULE.py`` holds the definitions of the notebook that a
-    skops model reaches, and nothing else of it.
+1 : a model as ONNX (kind ``onnx``), as skops (``skops``), or its first steps as skops and the rest as ONNX
+    (``hybrid``: ``model.onnx`` is fed with what ``steps.skops`` makes of a row); never pickled.
+    ``captured/MODULE.py`` holds the definitions of the notebook that a file of skops reaches, and nothing else of it.
 """
 
 from __future__ import annotations
@@ -25,10 +26,12 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 CONTRACT = "contract.json"
 GOLDEN = "golden.jsonl"
+PROFILE = "profile.json"
 MODEL_FOLDER = "model"
 RUNTIME_FOLDER = "runtime"
 CAPTURED_FOLDER = "captured"
 SERVICE = "service.py"
+SIGNATURE = "signature"
 
 #: The only decision under which format 0 unpickles anything.
 TRUST_BY_VALUE = "code-by-value"
@@ -71,30 +74,86 @@ def tree_digest(folder: Path) -> str:
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Read the manifest of the bundle whose ``model/`` is `folder`, and check every file's digest.
 
+    The folder holds the files that the manifest lists, the manifest and the signature, and nothing else.
+
     Raises
     ------
     BundleError
-        The manifest is missing or unreadable, its format is newer than this runtime's, or a file is
-        missing, changed, or outside the folder. Nothing has been loaded by then.
+        The manifest is missing, unreadable or not in canonical form, its format is newer than this runtime's,
+        or a file is missing, changed, not listed, or outside the folder. Nothing has been loaded by then.
     """
-    path = folder / MANIFEST
+    manifest = _parsed(folder / MANIFEST)
+    files, needed = _digests(manifest, folder / MANIFEST)
+    for name in needed:
+        if name not in files:
+            raise BundleError(f"bundle file {name!r} has no digest in {MANIFEST}; package the model again")
     try:
-        manifest = json.loads(path.read_bytes())
-        found = int(manifest["format"])
-        files = dict(manifest["files"])
+        for name, wanted in files.items():
+            _check_file(folder, name, wanted)
+        for path in folder.rglob("*"):
+            name = path.relative_to(folder).as_posix()
+            known = path.is_dir() or name in files or name in (MANIFEST, SIGNATURE) or _is_compiled(name)
+            if path.is_symlink() or not known:
+                raise BundleError(f"bundle file {name!r} is not of this bundle; move it out of {folder}")
+    except OSError as error:
+        raise BundleError(f"the bundle in {folder} cannot be read ({error})") from None
+    return manifest
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    """Return what stands in a manifest, if it is of a format that can be read, and in canonical form."""
+    if path.is_symlink():
+        raise BundleError(f"bundle file {MANIFEST!r} lies outside the bundle; package the model again")
+    try:
+        content = path.read_bytes()
+        manifest = json.loads(content)
+        found = manifest["format"]
+        # a key named twice, a byte order mark, a space: what another reader may take for something else
+        is_canonical = canonical(manifest) == content
     except FileNotFoundError:
-        raise BundleError(f"no bundle in {folder}: {MANIFEST} is missing; package the model again") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise BundleError(f"{path} is not a manifest ({error}); package the model again") from None
-    if found > FORMAT or found < 0:
-        raise BundleError(f"bundle format {found}, but this runtime reads formats 0 to {FORMAT}; update it")
-    inside = folder.resolve()
-    for name, wanted in files.items():
-        file = folder / name
-        if file.is_symlink() or not file.resolve().is_relative_to(inside):
-            raise BundleError(f"bundle file {name!r} lies outside the bundle; package the model again")
-        if not file.is_file():
-            raise BundleError(f"bundle file {name!r} is missing from {folder}; package the model again")
-        if digest(file.read_bytes()) != wanted["sha256"]:
-            raise BundleError(f"bundle file {name!r} was changed after packaging; package the model again")
+        raise BundleError(
+            f"no bundle in {path.parent}: {MANIFEST} is missing; package the model again"
+        ) from None
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        raise _no_manifest(path, error) from None
+    if type(found) is not int:
+        raise _no_manifest(path, "its format is not a whole number")
+    if not 0 <= found <= FORMAT:
+        shown = found if abs(found) < 1_000_000 else "of many digits"
+        raise BundleError(f"bundle format {shown}, but this runtime reads formats 0 to {FORMAT}; update it")
+    if not is_canonical:
+        raise _no_manifest(path, "not in canonical form")
     return dict(manifest)
+
+
+def _digests(manifest: dict[str, Any], path: Path) -> tuple[dict[str, str], list[str]]:
+    """Return the digest of each listed file, and the files that must be among them because they are loaded."""
+    try:
+        files = {name: str(entry["sha256"]) for name, entry in manifest["files"].items()}
+        described = manifest["model"]
+        parts = [described, *([described["steps"]] if "steps" in described else [])]
+        needed = [CONTRACT, GOLDEN, *(str(part["file"]) for part in parts)]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _no_manifest(path, error) from None
+    return files, needed
+
+
+def _no_manifest(path: Path, problem: object) -> BundleError:
+    told = " ".join(str(problem).split())[:120]
+    return BundleError(f"{path} is not a manifest ({told}); package the model again")
+
+
+def _check_file(folder: Path, name: str, wanted: str) -> None:
+    file = folder / name
+    plain = name.isprintable() and "\\" not in name and not {"", ".", ".."} & set(name.split("/"))
+    if not plain or file.is_symlink() or not file.resolve().is_relative_to(folder.resolve()):
+        raise BundleError(f"bundle file {name!r} lies outside the bundle; package the model again")
+    if not file.is_file():
+        raise BundleError(f"bundle file {name!r} is missing from {folder}; package the model again")
+    if digest(file.read_bytes()) != wanted:
+        raise BundleError(f"bundle file {name!r} was changed after packaging; package the model again")
+
+
+def _is_compiled(name: str) -> bool:
+    """Whether Python itself writes such a file, when it imports what was captured."""
+    return name.startswith(f"{CAPTURED_FOLDER}/__pycache__/") and name.endswith(".pyc")

@@ -19,7 +19,8 @@ POLICIES: tuple[Policy, ...] = ("reject", "clip", "flag")
 _BELONGS: dict[str, str] = {
     "number": "a number", "integer": "a whole number", "boolean": "true or false", "string": "a text",
 }  # fmt: skip
-_EXACT = 2**53
+#: Past this a whole number and its double differ.
+EXACT = 2**53
 _LARGEST = int(sys.float_info.max)
 _SHOWN = 20
 
@@ -114,7 +115,7 @@ class Column:
         if self.type == "integer":
             if not (found is int or (found is float and value.is_integer())):
                 return f"{_told(value)} where {wanted} belongs"
-            return f"{value!r} is past 2^53 and would be rounded" if abs(value) > _EXACT else None
+            return f"{value!r} is past 2^53 and would be rounded" if abs(value) > EXACT else None
         if found is int and abs(value) > _LARGEST:
             return f"a whole number of {len(str(abs(value)))} digits where {wanted} belongs"
         return None if found is int or found is float else f"{_told(value)} where {wanted} belongs"
@@ -146,7 +147,7 @@ class Column:
             if self.policy == "reject":
                 violations.append(Violation(row, self.name, value, "out of the learned range", self.learned))
             elif self.policy == "clip":
-                values[row] = type(value)(min(max(value, low), high))
+                values[row] = (int if self.type == "integer" else float)(min(max(value, low), high))
                 flags.append(Flag(row, self.name, value, f"clipped to {values[row]:g}"))
             else:
                 flags.append(Flag(row, self.name, value, f"outside {low:g} to {high:g}"))

@@ -54,7 +54,7 @@ def free_names(inputs: Sequence[ModelInput]) -> tuple[ModelInput, ...]:
     for entry in inputs:
         name = entry.name or "column"
         while name in taken or _TAKEN.fullmatch(name):
-            name += "_"
+            name = f"_{name}"
         taken.add(name)
         free.append(replace(entry, name=name))
     return tuple(free)

@@ -104,6 +104,11 @@ _FOR_NUMBERS = {
 }
 
 
+def default_metrics(*, regression: bool) -> tuple[Metric, ...]:
+    """Return the metrics that are measured where none is asked for."""
+    return tuple((_FOR_NUMBERS if regression else _FOR_CLASSES).values())
+
+
 def chosen_metrics(scoring: Any, model: Any, samples: Samples) -> tuple[tuple[Metric, ...], tuple[str, ...]]:
     """Return the metrics that `scoring` asks for, and remarks about those left out of the default set.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from joblib import parallel_config
 
 from modelyard.errors import InvalidInputError
 
@@ -30,6 +31,33 @@ class Outputs:
 
 
 @dataclass(frozen=True)
+class Mismatch:
+    """The first row on which two sets of answers differ.
+
+    Attributes
+    ----------
+    row : int
+        Its position.
+    output : str
+        Which answer differs: ``prediction``, or ``probability of class 1`` (by position).
+    expected, got : object
+        The two answers.
+    """
+
+    row: int
+    output: str
+    expected: Any
+    got: Any
+
+    def __str__(self) -> str:
+        return f"row {self.row}, {self.output}: expected {_told(self.expected)}, got {_told(self.got)}"
+
+
+def _told(value: Any) -> str:
+    return f"{value:.9g}" if isinstance(value, float) else repr(value)
+
+
+@dataclass(frozen=True)
 class Parity:
     """How two sets of answers agree.
 
@@ -41,8 +69,8 @@ class Parity:
         Rows with another label; for regression, with a value out of tolerance.
     max_absolute : float
         The largest difference of a probability or value; infinite where only one of them is a number.
-    first : str or None
-        The first row that differs, in words.
+    first : Mismatch or None
+        The first row that differs.
     ok : bool
         Whether no row differs.
     """
@@ -50,7 +78,7 @@ class Parity:
     rows: int
     label_mismatches: int
     max_absolute: float
-    first: str | None
+    first: Mismatch | None
 
     @property
     def ok(self) -> bool:
@@ -62,14 +90,18 @@ class Parity:
             "rows": self.rows,
             "label_mismatches": self.label_mismatches,
             "max_absolute": self.max_absolute if np.isfinite(self.max_absolute) else None,
-            "first": self.first,
+            "first": None if self.first is None else str(self.first),
             "ok": self.ok,
         }
 
 
 def expected(estimator: Any, X: Any) -> Outputs:
-    """Ask the estimator itself; `X` is in the form that it was fitted on, a frame or an array."""
-    with warnings.catch_warnings():
+    """Ask the estimator itself; `X` is in the form that it was fitted on, a frame or an array.
+
+    On one thread: a forest on several adds its trees up in whatever order they finish, and its last digit, with
+    the bundle's digest, would differ from one call to the next.
+    """
+    with warnings.catch_warnings(), parallel_config(backend="sequential"):
         warnings.simplefilter("ignore", UserWarning)  # of unknown categories and of names: both are meant
         predictions = np.asarray(estimator.predict(X))
         probabilities = (
@@ -147,19 +179,19 @@ def _distance(wanted: Array, found: Array) -> Array:
     return np.nan_to_num(difference, nan=np.inf, posinf=np.inf)
 
 
-def _first(expected: Outputs, got: Outputs, wrong: Array, off: Array) -> str | None:
+def _first(expected: Outputs, got: Outputs, wrong: Array, off: Array) -> Mismatch | None:
     failing = np.flatnonzero(wrong | off)
     if not len(failing):
         return None
     row = int(failing[0])
     if wrong[row]:
         wanted, found = np.asarray(expected.predictions)[row], np.asarray(got.predictions)[row]
-        return f"row {row}: expected {_plain(wanted)!r}, got {_plain(found)!r}"
+        return Mismatch(row, "prediction", _plain(wanted), _plain(found))
     assert expected.probabilities is not None
     assert got.probabilities is not None
     column = int(_distance(expected.probabilities[row], got.probabilities[row]).argmax())
     wanted, found = expected.probabilities[row, column], got.probabilities[row, column]
-    return f"row {row}: expected probability {wanted:.9g} of class {column}, got {found:.9g}"
+    return Mismatch(row, f"probability of class {column}", float(wanted), float(found))
 
 
 def _plain(value: Any) -> Any:

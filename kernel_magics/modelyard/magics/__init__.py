@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelyard import cell_runs, progress
 from modelyard.magics._completion import make_matcher
+from modelyard.magics.contract import ContractMagics
 from modelyard.magics.cv import CvMagics
 from modelyard.magics.deploy import DeployMagics
 from modelyard.magics.package import PackageMagics
@@ -15,7 +16,7 @@ from modelyard.magics.yard import YardMagics
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-MAGICS = (CvMagics, TuneMagics, PackageMagics, DeployMagics, YardMagics)
+MAGICS = (CvMagics, TuneMagics, PackageMagics, ContractMagics, DeployMagics, YardMagics)
 
 _RESULT = ("modelyard.presentation", "Result")
 _loaded: dict[int, Any] = {}

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 
+from modelyard.errors import ModelyardError
 from modelyard.magics._arguments import LineParser
 from modelyard.magics._verb import verb_parser
+from modelyard.magics.contract import contract_parser
 from modelyard.magics.cv import cv_parser
 from modelyard.magics.deploy import deploy_parser
 from modelyard.magics.package import package_parser
@@ -25,10 +27,19 @@ _VALUES = {
 }
 
 
+#: Flags of %contract whose values begin with a column, and what may follow the name.
+_OF_COLUMNS = {
+    "--policy": tuple(f"={policy}" for policy in _VALUES["--policy"]),
+    "--range": ("=",),
+    "--categories": ("=",),
+    "--no-null": ("",),
+}
+
+
 def _parser(magic: str) -> LineParser | None:
     if magic == "deploy":
         return deploy_parser("local")
-    makers = {"cv": cv_parser, "tune": tune_parser, "package": package_parser}
+    makers = {"cv": cv_parser, "tune": tune_parser, "package": package_parser, "contract": contract_parser}
     if magic in makers:
         return makers[magic]()
     return verb_parser("%yard", "") if magic == "yard" else None
@@ -45,14 +56,28 @@ def _candidates(magic: str, before: list[str], word: str, namespace: dict[str, A
         from modelyard.targets import targets
 
         return targets
+    if magic == "contract" and before and previous in _OF_COLUMNS:
+        return _of_columns(previous, before[0], namespace)
     if previous in _VALUES:
         return _VALUES[previous]
     variables = [name for name in namespace if not name.startswith("_")]
-    if magic == "deploy" and not before:
+    if magic in ("deploy", "contract") and not before:
         from modelyard.packaging import storing
 
         return [*storing.names(), *variables]
     return variables
+
+
+def _of_columns(flag: str, named: str, namespace: dict[str, Any]) -> Iterable[str]:
+    from modelyard.packaging import Bundle, bundle
+
+    general = _VALUES.get(flag, ())
+    try:
+        found = held if isinstance(held := namespace.get(named), Bundle) else bundle(named)
+        names = found.contract.names
+    except (ModelyardError, OSError, ValueError):  # no such bundle, or none that can be read
+        return general
+    return [*general, *(f"{name}{tail}" for name in names for tail in _OF_COLUMNS[flag])]
 
 
 def make_matcher(shell: InteractiveShell) -> Any:

@@ -26,6 +26,15 @@ def package_parser() -> LineParser:
     parser.add_argument("--golden-rows", type=int, metavar="N", help="training rows kept as golden rows (64)")
     parser.add_argument("--seed", type=int, metavar="N", help="decides which rows these are (0)")
     parser.add_argument(
+        "--golden",
+        metavar="WHERE",
+        help="training (the default), or synthetic: rows drawn column by column, where no real row may travel",
+    )
+    parser.add_argument("--evaluation", metavar="ev", help="what %%cv found, for the model card")
+    parser.add_argument(
+        "--ci", action="store_true", help="also write a pytest file and a GitHub Actions workflow"
+    )
+    parser.add_argument(
         "--allow-stale",
         action="store_true",
         help="also where a cell was changed after it ran; it is recorded",
@@ -42,8 +51,11 @@ def package_call(arguments: argparse.Namespace) -> Call:
             "policy": arguments.policy,
             "golden_rows": arguments.golden_rows,
             "seed": arguments.seed,
+            "golden": arguments.golden,
+            "ci": arguments.ci or None,
             "allow_stale": arguments.allow_stale or None,
         },
+        {"evaluation": arguments.evaluation} if arguments.evaluation else {},
     )
 
 

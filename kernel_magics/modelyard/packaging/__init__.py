@@ -10,12 +10,17 @@ from typing import TYPE_CHECKING, Any
 from modelyard.packaging.bundle import Bundle, Verification, bundle
 
 if TYPE_CHECKING:
+    from modelyard.packaging.amending import contract
     from modelyard.packaging.packing import package
 
-__all__ = ["Bundle", "Verification", "bundle", "package"]
+__all__ = ["Bundle", "Verification", "bundle", "contract", "package"]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "contract":
+        from modelyard.packaging.amending import contract
+
+        return contract
     if name == "package":
         from modelyard.packaging.packing import package
 

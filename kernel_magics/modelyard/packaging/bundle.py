@@ -139,7 +139,24 @@ class Bundle(Result):
         self._check_signature()
 
     def _check_served_code(self) -> None:
-        source = self.path / "src"
+        source, runtime = self.path / "src", self.path / "src" / bundle_format.RUNTIME_FOLDER
+        ours = {
+            bundle_format.MODEL_FOLDER,
+            bundle_format.RUNTIME_FOLDER,
+            bundle_format.SERVICE,
+            "bentofile.yaml",
+        }
+        for folder, known in ((source, ours), (runtime, {"modelyard_runtime"})):
+            for path in sorted(folder.glob("*")):  # both are on the path of who serves it
+                if path.is_symlink() or path.name not in known | {"__pycache__"}:
+                    name = path.relative_to(source).as_posix()
+                    raise BundleError(
+                        f"bundle {self.tag}: {name!r} is not of this bundle; move it out of {source}"
+                    )
+        if not (source / bundle_format.SERVICE).is_file():
+            raise BundleError(
+                f"bundle {self.tag}: {bundle_format.SERVICE!r} is missing; package the model again"
+            )
         for what, found in (
             (
                 "runtime",
@@ -153,10 +170,10 @@ class Bundle(Result):
                 )
 
     def _check_signature(self) -> None:
-        from modelyard.packaging.signing import SIGNATURE, verify_signature
+        from modelyard.packaging.signing import verify_signature
 
         required = os.environ.get("MODELYARD_REQUIRE_SIGNATURE", "0") not in ("", "0")
-        if required or os.path.lexists(self.model_folder / SIGNATURE):
+        if required or os.path.lexists(self.model_folder / bundle_format.SIGNATURE):
             try:
                 verify_signature(self.model_folder)
             except BundleError as error:

@@ -1,25 +1,46 @@
-"""The portable forms of an estimator: ONNX, or skops with what it reaches of the notebook."""
+"""The portable forms of an estimator: ONNX, skops with what it reaches of the notebook, or one before the other."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from modelyard.capture import Captured, capture
 from modelyard.conversion import NULL_STRING, convert
 from modelyard.errors import ConversionError
 from modelyard.packaging.canonical import canonical_skops
+from modelyard.packaging.splitting import Split
 
 
 @dataclass(frozen=True)
 class Form:
-    """One portable form: the file, and what the manifest says of it."""
+    """One portable form: its files, and what the manifest says of it.
+
+    Attributes
+    ----------
+    content : bytes
+        The file that `described` names.
+    described : dict
+        The manifest's ``model``.
+    beside : mapping of str to bytes
+        Files that go with it, by name.
+    remarks : tuple of str
+        What was measured when it was chosen, and does not belong into the manifest.
+    """
 
     content: bytes
     described: dict[str, Any]
     trust: dict[str, Any] | None = None
     notes: tuple[str, ...] = ()
     captured: Captured | None = None
+    beside: Mapping[str, bytes] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """All its files but the captured module, by name."""
+        return {self.described["file"]: self.content, **self.beside}
 
 
 def as_onnx(model: Any, sample: Any) -> Form:
@@ -44,6 +65,24 @@ def as_onnx(model: Any, sample: Any) -> Form:
     return Form(found.model, described, notes=tuple(found.notes))
 
 
+def as_hybrid(split: Split, array_dtype: str | None, allow_stale: bool = False) -> Form:
+    """Convert the rest of a pipeline to ONNX, and write the steps before it as `as_python` does.
+
+    Raises
+    ------
+    ConversionError
+        There is no faithful converter for the rest, or skops cannot hold the steps.
+    CaptureError, StaleCodeError
+        A step reaches something of the notebook that cannot travel, or was changed after it ran.
+    """
+    sample = split.sample()
+    rest = as_onnx(split.rest, sample)
+    steps, trusted, captured = _as_skops(split.steps, allow_stale)
+    made = {"file": "steps.skops", "trusted_types": trusted, "columns": list(sample.columns)}
+    described = rest.described | {"kind": "hybrid", "array_dtype": array_dtype, "steps": made}
+    return Form(rest.content, described, _trust(trusted), rest.notes, captured, beside={"steps.skops": steps})
+
+
 def as_python(model: Any, array_dtype: str | None, allow_stale: bool = False) -> Form:
     """Write the estimator itself as skops, with the notebook's own definitions that it reaches as a module.
 
@@ -56,39 +95,47 @@ def as_python(model: Any, array_dtype: str | None, allow_stale: bool = False) ->
     ConversionError
         It holds something that only a pickle could hold.
     """
-    described = {"array_dtype": array_dtype, "classes": _classes(model), "task": _task(model)}
-    captured = capture(model, allow_stale=allow_stale)
-    portable = model if captured is None else captured.rebound(model)
-    try:
-        return _as_skops(portable, described, captured)
-    except _SKOPS_ERRORS as error:
-        raise ConversionError(
-            f"{type(model).__name__} has neither an ONNX form nor one of skops ({str(error).splitlines()[0]}); "
-            "a bundle never holds a pickle: leave out the part that is named"
-        ) from error
+    content, trusted, captured = _as_skops(model, allow_stale)
+    described = {
+        "array_dtype": array_dtype,
+        "classes": _classes(model),
+        "task": _task(model),
+        "kind": "skops",
+        "file": "model.skops",
+        "trusted_types": trusted,
+    }
+    return Form(content, described, _trust(trusted), captured=captured)
 
 
 _SKOPS_ERRORS = (TypeError, ValueError, AttributeError, NotImplementedError)
 
 
-def _as_skops(model: Any, described: dict[str, Any], captured: Captured | None) -> Form:
+def _as_skops(model: Any, allow_stale: bool) -> tuple[bytes, list[str], Captured | None]:
+    """Return a file of skops, the types in it that a reader must trust, and what it needs of the notebook."""
     import skops.io
 
-    content = canonical_skops(skops.io.dumps(model))
-    unknown = sorted(skops.io.get_untrusted_types(data=content))
-    skops.io.loads(content, trusted=unknown)
-    return Form(
-        content,
-        described | {"kind": "skops", "file": "model.skops", "trusted_types": unknown},
-        trust={
-            "decision": "skops-types",
-            "granted_by": "modelyard.package: installed distributions and captured/ define these",
-            "code": unknown,
-        }
-        if unknown
-        else None,
-        captured=captured,
-    )
+    captured = capture(model, allow_stale=allow_stale)
+    portable = model if captured is None else captured.rebound(model)
+    try:
+        content = canonical_skops(skops.io.dumps(portable))
+        unknown = sorted(skops.io.get_untrusted_types(data=content))
+        skops.io.loads(content, trusted=unknown)
+    except _SKOPS_ERRORS as error:
+        raise ConversionError(
+            f"{type(model).__name__} has neither an ONNX form nor one of skops ({str(error).splitlines()[0]}); "
+            "a bundle never holds a pickle: leave out the part that is named"
+        ) from error
+    return content, unknown, captured
+
+
+def _trust(trusted: list[str]) -> dict[str, Any] | None:
+    if not trusted:
+        return None
+    return {
+        "decision": "skops-types",
+        "granted_by": "modelyard.package: installed distributions and captured/ define these",
+        "code": trusted,
+    }
 
 
 def _classes(model: Any) -> list[Any] | None:

@@ -144,26 +144,35 @@ def learn_profile(frame: pd.DataFrame, contract: Contract, predictions: np.ndarr
     """Return the reference distribution of every column and of the output, for drift.
 
     Numbers are described by the edges of ten bins of equal frequency and the count in each (quantiles
-    after Hyndman and Fan 1996, type 7, numpy's default); texts and labels by their counts.
+    after Hyndman and Fan 1996, type 7, numpy's default); categories and labels by their counts; free texts
+    by their lengths, since no text of the training table travels.
     """
-    columns = {
-        column.name: _described(frame[column.name], column.type in ("number", "integer"))
-        for column in contract.columns
-    }
+    columns = {column.name: _profile(frame[column.name], column) for column in contract.columns}
     output = pd.Series(predictions)
-    return {"rows": len(frame), "columns": columns, "output": _described(output, output.dtype.kind == "f")}
+    found = _counted(output) if output.dtype.kind != "f" else _binned(output)
+    return {"rows": len(frame), "columns": columns, "output": {"nulls": int(output.isna().sum())} | found}
 
 
-def _described(series: pd.Series, numeric: bool) -> dict[str, Any]:
+def _profile(series: pd.Series, column: Column) -> dict[str, Any]:
     present = series.dropna()
     described: dict[str, Any] = {"nulls": len(series) - len(present)}
     if not len(present):
         return described
-    if not numeric:
-        counts = present.astype(str).value_counts()
-        top = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:100]
-        return described | {"counts": dict(top), "other": int(counts.sum() - sum(n for _, n in top))}
-    values = present.astype(float).to_numpy()
+    if column.type in ("number", "integer"):
+        return described | _binned(present)
+    if column.type == "string" and column.categories is None:
+        return described | {"lengths": _binned(present.str.len())}
+    return described | _counted(present)
+
+
+def _counted(series: pd.Series) -> dict[str, Any]:
+    counts = series.dropna().astype(str).value_counts()
+    top = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:100]
+    return {"counts": dict(top), "other": int(counts.sum() - sum(n for _, n in top))}
+
+
+def _binned(series: pd.Series) -> dict[str, Any]:
+    values = series.dropna().astype(float).to_numpy()
     edges = np.unique(np.quantile(values, np.linspace(0, 1, _BINS + 1)))
     filled, _ = np.histogram(values, edges if len(edges) > 1 else 1)
-    return described | {"edges": edges.tolist(), "counts": filled.tolist()}
+    return {"edges": edges.tolist(), "counts": filled.tolist()}

@@ -41,6 +41,11 @@ def bento_lock() -> list[str]:
     return [_line("bentoml")]
 
 
+def asgi_lock() -> list[str]:
+    """Return what the plain ASGI door adds: uvicorn and what it requires."""
+    return _closed(["uvicorn"])
+
+
 def pinned(lock: Iterable[str]) -> dict[str, str]:
     """Return the versions that the lines of a lock pin, by canonical name.
 

@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import warnings
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from modelyard.catalog import checked_name, open_yard
-from modelyard.errors import PackagingWarning
-from modelyard.golden import choose_rows, compare, expected
+from modelyard.catalog import checked_name, find_root, open_yard
+from modelyard.conversion import adopt
+from modelyard.errors import PackagingWarning, UsageError, did_you_mean, listing
+from modelyard.evaluation import Evaluation
+from modelyard.golden import choose_rows, compare, expected, synthetic_rows
 from modelyard.packaging import locking, parity, storing
 from modelyard.packaging.bundle import Bundle
 from modelyard.packaging.choosing import COMPARED_ROWS, TOLERANCE, Asked, ask, candidates
+from modelyard.packaging.continuous import write_ci
+from modelyard.packaging.figures import figures
+from modelyard.packaging.gates import check_embedded, check_secrets, kept_rows, known_secrets
 from modelyard.packaging.learning import PolicyChoice, learn_profile
 from modelyard.packaging.proof import replayed, traced
 from modelyard.packaging.signing import renew_signature
 from modelyard.packaging.training_table import TrainingTable, checked_table
-from modelyard.packaging.writing import Draft, write_source
+from modelyard.packaging.writing import GOLDEN_SOURCES, Draft, drafted_files, write_source
 from modelyard.progress import Tracker, track
 from modelyard_runtime.bundle_format import MODEL_FOLDER, bundle_digest
 from modelyard_runtime.contract import Contract
 
 _GOLDEN_ROWS = 64
+_DRAWN = 20  # synthetic rows drawn for each that is chosen
 _STEPS = 5
 
 
@@ -39,6 +46,9 @@ def package(
     golden_rows: int = _GOLDEN_ROWS,
     seed: int = 0,
     allow_stale: bool = False,
+    golden: str = "training",
+    evaluation: Evaluation | None = None,
+    ci: bool = False,
 ) -> Bundle:
     """Package a fitted estimator as a bundle in BentoML's store.
 
@@ -49,8 +59,9 @@ def package(
 
     Parameters
     ----------
-    model : estimator
-        A fitted scikit-learn classifier, regressor or pipeline.
+    model : estimator, ONNX model or torch module
+        A fitted scikit-learn classifier, regressor or pipeline, one of LightGBM, XGBoost or CatBoost; an ONNX
+        model as a path, bytes or ``ModelProto``; a ``torch.nn.Module``.
     X : DataFrame or array of shape (n, columns)
         The table it was trained on; the contract is learned from it.
     y : array-like of shape (n,)
@@ -65,11 +76,21 @@ def package(
         Decides which rows these are.
     allow_stale : bool
         Package definitions whose cells were changed or deleted after they ran; the manifest records it.
+    golden : {"training", "synthetic"}
+        Where golden rows come from. ``synthetic`` ones are drawn column by column, where no row of the training
+        table may travel.
+    evaluation : Evaluation, optional
+        What `cross_validate` found, for the model card.
+    ci : bool
+        Also write a pytest file (golden rows and contract) and a GitHub Actions workflow that runs it into the
+        project.
 
     Raises
     ------
     NotFittedError, InvalidInputError, InvalidNameError, UsageError
         The model, the table, the name or the policy cannot be used; nothing was written.
+    SecretFoundError, EmbeddedDataError
+        A key, a token or a password, or rows of a table, would travel; nothing was written.
     CaptureError, StaleCodeError, ConversionError
         Something in it cannot travel, or its cells say something else by now; nothing was written.
     BundleError
@@ -81,10 +102,17 @@ def package(
         There is no faithful ONNX form: what that costs.
     """
     checked_name(name, "bundle")
+    if golden not in GOLDEN_SOURCES:
+        raise UsageError(
+            f"golden rows are training or synthetic, found {golden!r}{did_you_mean(golden, GOLDEN_SOURCES)}"
+        )
+    model = adopt(model, X, y)
     table = checked_table(model, X, y)
     with track("packaging", _STEPS, "step") as steps:
         steps.advance(note="learning the contract")
-        draft = _drafted(ask(model, table, policy, allow_stale), name, golden_rows, seed, steps)
+        asked = ask(model, table, policy, allow_stale)
+        draft = _drafted(asked, name, _Golden(golden, golden_rows, seed), evaluation, steps)
+        _check_gates(draft, table)
         with tempfile.TemporaryDirectory(prefix="modelyard-") as scratch, storing.locked(name):
             draft = replace(draft, lock=_lock(draft, Path(scratch) / "traced"))
             source = Path(scratch) / "source"
@@ -103,8 +131,36 @@ def package(
     for remark in remarks:
         warnings.warn(f"{draft.notes[0]}. {remark}", PackagingWarning, stacklevel=2)
     bundle = Bundle(stored.name, stored.version, stored.path, remarks)
+    if ci:
+        written = write_ci(bundle, find_root())
+        bundle = replace(bundle, remarks=(*remarks, f"wrote {listing(_within(path) for path in written)}"))
     open_yard().record("bundle", bundle.tag, bundle.payload() | {"path": str(bundle.path)})
     return bundle
+
+
+@dataclass(frozen=True)
+class _Golden:
+    """Where golden rows come from, how many, and which."""
+
+    source: str
+    limit: int
+    seed: int
+
+
+def _within(path: Path) -> str:
+    return path.relative_to(find_root()).as_posix()
+
+
+def _check_gates(draft: Draft, table: TrainingTable) -> None:
+    """Refuse what must not travel, before any of it is written.
+
+    Raises
+    ------
+    SecretFoundError, EmbeddedDataError
+    """
+    if draft.form.captured is not None:
+        check_embedded(draft.form.captured.source, table.frame)
+    check_secrets(drafted_files(draft), known_secrets({find_root(), Path.cwd()}, os.environ))
 
 
 def _lock(draft: Draft, scratch: Path) -> tuple[str, ...]:
@@ -115,15 +171,17 @@ def _lock(draft: Draft, scratch: Path) -> tuple[str, ...]:
     return tuple(locking.traced_lock(traced(scratch, f"bundle {draft.name!r}")))
 
 
-def _drafted(asked: Asked, name: str, golden_rows: int, seed: int, steps: Tracker) -> Draft:
+def _drafted(
+    asked: Asked, name: str, wanted: _Golden, evaluation: Evaluation | None, steps: Tracker
+) -> Draft:
     model, table = asked.model, asked.table
     steps.advance(note="converting")
     for chosen in candidates(asked):
         steps.advance(note="comparing")
-        golden = _golden_rows(table, chosen.contract, golden_rows, seed)
-        wanted = expected(model, table.as_fed(golden))
+        golden = _golden_rows(asked, chosen.contract, wanted)
+        answers = expected(model, table.as_fed(golden))
         found = parity.Rival(chosen.form, chosen.contract).outputs(golden)
-        compared = compare(wanted, found, tolerance=TOLERANCE)
+        compared = compare(answers, found, tolerance=TOLERANCE)
         if compared.ok:
             break
     return Draft(
@@ -134,21 +192,29 @@ def _drafted(asked: Asked, name: str, golden_rows: int, seed: int, steps: Tracke
         form=chosen.form,
         contract=chosen.contract,
         profile=learn_profile(table.frame, chosen.contract, asked.whole.predictions),
+        metrics=figures(asked.whole, table.target, chosen.form.described["classes"], evaluation),
         golden=golden,
-        expected=wanted,
+        golden_source=wanted.source,
+        expected=answers,
         parity=compared,
         compared=min(len(table.frame), COMPARED_ROWS),
         tolerance=TOLERANCE,
         notes=chosen.notes,
+        keeps=kept_rows(model, len(table.frame)),
     )
 
 
-def _golden_rows(table: TrainingTable, contract: Contract, limit: int, seed: int) -> pd.DataFrame:
-    """Return training rows, edge values, and a row for each null and unknown text that the contract lets in."""
-    nullable = [c.name for c in contract.columns if c.nullable and not table.frame[c.name].isna().any()]
-    rows = [choose_rows(table.frame, table.target, limit=limit, seed=seed, nullable=nullable)]
+def _golden_rows(asked: Asked, contract: Contract, wanted: _Golden) -> pd.DataFrame:
+    """Return rows of each class, edge values, and a row for each null and unknown text that the contract lets in."""
+    frame, target = asked.table.frame, asked.table.target
+    if wanted.source == "synthetic":
+        texts = {c.name for c in contract.columns if c.type == "string" and c.categories is None}
+        frame = synthetic_rows(frame, texts, rows=_DRAWN * wanted.limit, seed=wanted.seed)
+        target = expected(asked.model, asked.table.as_fed(frame)).predictions
+    nullable = [c.name for c in contract.columns if c.nullable and not frame[c.name].isna().any()]
+    rows = [choose_rows(frame, target, limit=wanted.limit, seed=wanted.seed, nullable=nullable)]
     rows += [
-        parity.with_unknown(table.frame, column.name)
+        parity.with_unknown(frame, column.name)
         for column in contract.columns
         if column.categories and column.policy != "reject" and column.dtype != "category"
     ]
@@ -164,11 +230,15 @@ def _cost(draft: Draft, row_ms: float | None) -> tuple[str, ...]:
     needs = (
         f"That costs: the server needs {' and '.join(pins)} exactly ({len(draft.lock)} distributions in all)"
     )
-    return (needs if row_ms is None else f"{needs}, and one row takes {row_ms:.2g} ms in Python",)
+    alone = "" if draft.form.described["kind"] == "hybrid" else " in Python"
+    told = needs if row_ms is None else f"{needs}, and one row takes {row_ms:.2g} ms{alone}"
+    return ("; ".join((*draft.form.remarks, told)),)
 
 
 def _described(model: Any) -> str:
     steps = getattr(model, "steps", None)
+    if getattr(model, "portable_only", False):
+        return str(model.name)
     if steps is None:
         return type(model).__name__
     return f"{type(model).__name__}({', '.join(type(step).__name__ for _, step in steps)})"

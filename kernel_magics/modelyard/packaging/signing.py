@@ -30,9 +30,8 @@ from cryptography.hazmat.primitives.serialization import (
 
 from modelyard.catalog import user_config
 from modelyard.errors import BundleError
-from modelyard_runtime.bundle_format import MANIFEST, canonical, digest
+from modelyard_runtime.bundle_format import MANIFEST, SIGNATURE, canonical, digest
 
-SIGNATURE = "signature"
 ALGORITHM = "ed25519"
 OWN = "own"  # the name of the user's own key
 
@@ -230,6 +229,6 @@ def renew_signature(stored: Path, fresh: Path) -> None:
     try:
         verify_signature(stored)
     except BundleError:
-        copy = stored / f".{SIGNATURE}"
+        copy = stored.parent.parent / f".{SIGNATURE}"  # outside of what a reader of the bundle looks at
         copy.write_bytes((fresh / SIGNATURE).read_bytes())
         copy.replace(stored / SIGNATURE)

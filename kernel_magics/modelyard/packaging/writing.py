@@ -17,13 +17,16 @@ import modelyard_runtime
 from modelyard.golden import Outputs, Parity, Tolerance, as_table
 from modelyard.packaging import locking
 from modelyard.packaging.bill import BILL, bill_of_materials
+from modelyard.packaging.card import CARD, card
 from modelyard.packaging.forms import Form
-from modelyard.packaging.signing import SIGNATURE, sign
+from modelyard.packaging.signing import sign
 from modelyard_runtime import bundle_format
-from modelyard_runtime.bundle_format import digest
+from modelyard_runtime.bundle_format import SIGNATURE, digest
 from modelyard_runtime.contract import Contract
 from modelyard_templates import render
 
+#: Where golden rows may come from, and how the manifest says it.
+GOLDEN_SOURCES = {"training": "rows of the training table", "synthetic": "rows drawn column by column"}
 _TOOLS = ("bentoml", "modelyard", "numpy", "onnx", "onnxruntime", "pandas", "scikit-learn", "skl2onnx")
 
 
@@ -38,13 +41,22 @@ class Draft:
     form: Form
     contract: Contract
     profile: dict[str, Any]
+    metrics: dict[str, Any]
     golden: pd.DataFrame
+    golden_source: str
     expected: Outputs
     parity: Parity
     compared: int
     tolerance: Tolerance
     notes: tuple[str, ...]
+    keeps: tuple[str, ...] = ()
     lock: tuple[str, ...] = ()
+
+
+def drafted_files(draft: Draft) -> dict[str, bytes]:
+    """Return what the notebook puts into a bundle, by name: what the gates look at before anything is written."""
+    contents = {name: content for name, (content, _) in _files(draft).items()}
+    return contents | {bundle_format.MANIFEST: bundle_format.canonical(_said(draft))}
 
 
 def write_source(draft: Draft, source: Path) -> dict[str, Any]:
@@ -54,37 +66,11 @@ def write_source(draft: Draft, source: Path) -> dict[str, Any]:
     runtime = _copy_runtime(source / bundle_format.RUNTIME_FOLDER / "modelyard_runtime")
     service = render("bundle/service.py.j2", name=draft.name).encode()
     (source / bundle_format.SERVICE).write_bytes(service)
-    files: dict[str, tuple[bytes, str]] = {
-        draft.form.described["file"]: (draft.form.content, _maker(draft.form.described["kind"])),
-        bundle_format.CONTRACT: (_pretty(draft.contract.to_json()), "learned from the training table"),
-        bundle_format.GOLDEN: (_golden_lines(draft), "rows of the training table, answered by the estimator"),
-        "profile.json": (_pretty(draft.profile), "learned from the training table"),
-        "parity.json": (_pretty(_parity(draft)), "the runtime's answers beside the estimator's"),
-        "lock.txt": (_lines(draft.lock), "installed distributions, closed over what they require"),
-        "lock-bento.txt": (_lines(locking.bento_lock()), "what the BentoML door adds"),
-        BILL: (_bill(draft), "the model and the lines of lock.txt"),
-        "card.md": (_card(draft).encode(), "this bundle's own facts"),
-    }
-    if (captured := draft.form.captured) is not None:
-        name = f"{bundle_format.CAPTURED_FOLDER}/{captured.module}.py"
-        files[name] = (captured.source.encode(), "captured from the notebook")
-        (model_folder / bundle_format.CAPTURED_FOLDER).mkdir()
+    files = _files(draft)
     for name, (content, _) in files.items():
+        (model_folder / name).parent.mkdir(exist_ok=True)
         (model_folder / name).write_bytes(content)
-    manifest = {
-        "format": bundle_format.FORMAT,
-        "name": draft.name,
-        "estimator": draft.estimator,
-        "parameters": draft.parameters,
-        "rows": draft.rows,
-        "model": draft.form.described,
-        "trust": draft.form.trust,
-        "captured": None
-        if captured is None
-        else {"module": captured.module, "names": list(captured.names), "stale": list(captured.stale)},
-        "parity": _parity(draft),
-        "notes": list(draft.notes),
-        "tools": {"python": platform.python_version()} | {name: locking.installed(name) for name in _TOOLS},
+    manifest = _said(draft) | {
         "runtime": {"sha256": runtime},
         "service": {"sha256": digest(service)},
         "files": {
@@ -96,6 +82,50 @@ def write_source(draft: Draft, source: Path) -> dict[str, Any]:
     return manifest
 
 
+def _files(draft: Draft) -> dict[str, tuple[bytes, str]]:
+    """Return the content of every file of ``model/`` but the manifest, and who made it."""
+    rows = draft.golden_source
+    files: dict[str, tuple[bytes, str]] = {
+        **{name: (content, _maker(name)) for name, content in draft.form.files.items()},
+        bundle_format.CONTRACT: (_pretty(draft.contract.to_json()), "learned from the training table"),
+        bundle_format.GOLDEN: (_golden_lines(draft), f"{GOLDEN_SOURCES[rows]}, answered by the estimator"),
+        bundle_format.PROFILE: (_pretty(draft.profile), "learned from the training table"),
+        "parity.json": (_pretty(_parity(draft)), "the runtime's answers beside the estimator's"),
+        "lock.txt": (_lines(draft.lock), "installed distributions, closed over what they require"),
+        "lock-asgi.txt": (_lines(locking.asgi_lock()), "what the plain ASGI door adds"),
+        "lock-bento.txt": (_lines(locking.bento_lock()), "what the BentoML door adds"),
+        BILL: (_bill(draft), "the model and the lines of lock.txt"),
+        CARD: (card(_said(draft), draft.contract, draft.profile).encode(), "this bundle's own facts"),
+    }
+    if (captured := draft.form.captured) is not None:
+        name = f"{bundle_format.CAPTURED_FOLDER}/{captured.module}.py"
+        files[name] = (captured.source.encode(), "captured from the notebook")
+    return files
+
+
+def _said(draft: Draft) -> dict[str, Any]:
+    """Return what the manifest says of the model, without the digests."""
+    captured = draft.form.captured
+    return {
+        "format": bundle_format.FORMAT,
+        "name": draft.name,
+        "estimator": draft.estimator,
+        "parameters": draft.parameters,
+        "rows": draft.rows,
+        "metrics": draft.metrics,
+        "golden": {"rows": len(draft.golden), "source": draft.golden_source},
+        "model": draft.form.described,
+        "trust": draft.form.trust,
+        "captured": None
+        if captured is None
+        else {"module": captured.module, "names": list(captured.names), "stale": list(captured.stale)},
+        "parity": _parity(draft),
+        "keeps": list(draft.keeps),
+        "notes": list(draft.notes),
+        "tools": {"python": platform.python_version()} | {name: locking.installed(name) for name in _TOOLS},
+    }
+
+
 def _copy_runtime(target: Path) -> str:
     """Copy the runtime as it is; return one digest over all its files."""
     installed = Path(modelyard_runtime.__file__).parent
@@ -103,8 +133,8 @@ def _copy_runtime(target: Path) -> str:
     return bundle_format.tree_digest(target)
 
 
-def _maker(kind: str) -> str:
-    if kind == "onnx":
+def _maker(file: str) -> str:
+    if file.endswith(".onnx"):
         return f"skl2onnx {locking.installed('skl2onnx')}, mended by modelyard"
     return f"skops {locking.installed('skops')}, in canonical form"
 
@@ -118,7 +148,8 @@ def _lines(lines: Iterable[str]) -> bytes:
 
 
 def _bill(draft: Draft) -> bytes:
-    return bill_of_materials(draft.name, draft.lock, draft.form.described["file"], digest(draft.form.content))
+    files = {name: digest(content) for name, content in draft.form.files.items()}
+    return bill_of_materials(draft.name, draft.lock, files)
 
 
 def _parity(draft: Draft) -> dict[str, Any]:
@@ -145,19 +176,3 @@ def _golden_lines(draft: Draft) -> bytes:
         }
         lines.append(json.dumps(line, ensure_ascii=False, allow_nan=False))
     return _lines(lines)
-
-
-def _card(draft: Draft) -> str:
-    return render(
-        "bundle/card.md.j2",
-        name=draft.name,
-        estimator=draft.estimator,
-        task=draft.form.described["task"],
-        rows=draft.rows,
-        columns=draft.contract.columns,
-        form=draft.form.described["kind"],
-        golden=len(draft.golden),
-        max_absolute=draft.parity.max_absolute,
-        classes=draft.form.described["classes"],
-        notes=draft.notes,
-    )

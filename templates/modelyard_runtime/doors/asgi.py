@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from modelyard_runtime.access import Gate
+from modelyard_runtime.bundle_format import MODEL_FOLDER
 from modelyard_runtime.contract import ContractBroken
 from modelyard_runtime.metrics import CONTENT_TYPE
 from modelyard_runtime.predictor import Predictor, PredictRequest, RequestError
@@ -24,6 +27,9 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 MAX_BODY_BYTES = 64 * 1024 * 1024
 #: Above this many bytes a body is decoded and predicted off the event loop, so that health checks go on.
 LARGE_BODY_BYTES = 64 * 1024
+
+#: The environment's name for the Bento's folder, where it is not the one that this file lies in.
+BUNDLE = "MODELYARD_BUNDLE"
 
 _JSON = "application/json"
 _UNLOCKED = ("/healthz", "/readyz")
@@ -124,6 +130,24 @@ class PredictorApp:
         except Exception:  # noqa: BLE001  # the model's own mistakes: whole in the log, never to the client
             _log.exception("the model failed on a request that keeps the contract")
             raise _Refused(500, "the model failed on these rows; the server's log says why") from None
+
+
+def application() -> PredictorApp:
+    """Make the application of one bundle, for a server that takes a factory.
+
+    ``uvicorn --factory modelyard_runtime.doors.asgi:application --app-dir BENTO/src/runtime`` serves the bundle
+    in which this file lies, or the one in the folder ``MODELYARD_BUNDLE``. Who may ask says
+    `Gate.from_environment`.
+
+    Raises
+    ------
+    BundleError
+        The bundle is damaged, or of a format that cannot be read.
+    """
+    named = os.environ.get(BUNDLE)
+    bento = Path(named).resolve() if named else Path(__file__).resolve().parents[4]
+    variant = f"v{bento.name}" if bento.name.isdigit() else "v1"
+    return PredictorApp(Predictor(bento / "src" / MODEL_FOLDER, variant), Gate.from_environment())
 
 
 def _header(scope: Scope, name: bytes) -> bytes | None:
