@@ -466,3 +466,41 @@ def test_packaging_again_puts_a_signature_of_ones_own_in_the_place_of_a_stranger
     again = packaged()
     assert again.tag == "churn:1"
     again.check()
+
+
+BUILD = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import modelyard
+from people import FRAME, TARGET, pipeline
+from sklearn.gaussian_process import GaussianProcessClassifier
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+FACTORS = {"b", "a", "c"}
+
+def scaled(table):
+    return table * len(FACTORS)
+
+model = pipeline(StandardScaler(), FunctionTransformer(scaled))
+print(modelyard.package(model, FRAME, TARGET, name="cell").digest)
+numbers = FRAME[["age"]].head(60)
+slow = GaussianProcessClassifier(random_state=0).fit(numbers, TARGET.head(60))
+print(modelyard.package(slow, numbers, TARGET.head(60), name="python").digest)
+"""
+
+
+def test_two_processes_in_two_directories_build_the_same_digests_of_what_holds_python(tmp_path: Path) -> None:
+    built = []
+    for seed in ("1", "2"):
+        folder = tmp_path / f"directory-{seed}"
+        (folder / ".modelyard").mkdir(parents=True)
+        (folder / "build.py").write_text(BUILD)
+        env = {**os.environ, "PYTHONHASHSEED": seed, "BENTOML_HOME": str(folder / "bentoml")}
+        ran = subprocess.run(
+            [sys.executable, "-W", "ignore", "build.py", str(Path(__file__).parent)],
+            cwd=folder, env=env, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert ran.returncode == 0, ran.stderr
+        built.append(ran.stdout.split())
+    assert built[0] == built[1]
+    assert [len(digest) for digest in built[0]] == [64, 64]

@@ -351,7 +351,7 @@ def bad_inputs() -> list[Any]:
         (MODEL, X, y, {"policy": "flagg"}, UsageError, r"no policy 'flagg'.*did you mean 'flag'"),
         (MODEL, X, y, {"policy": {"area": "flag"}}, UnknownNameError, r"policy names the column 'area'"),
         (MODEL, X.head(0), y.head(0), {}, InvalidInputError, r"X has no rows"),
-        ("model", X, y, {}, InvalidInputError, r"'model' does not exist; give a fitted estimator, or the path of an ONNX model"),
+        ("model", X, y, {}, InvalidInputError, r"'model' does not exist; give a fitted estimator"),
         (
             make_pipeline(_Dated()).fit(dated, y),
             dated,

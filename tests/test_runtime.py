@@ -209,7 +209,9 @@ def python_app(tmp_path_factory: pytest.TempPathFactory) -> PredictorApp:
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(row=rows)
-def test_a_model_with_steps_in_python_keeps_the_same_promise(python_app: PredictorApp, row: dict[str, Any]) -> None:
+def test_a_model_with_steps_in_python_keeps_the_same_promise(
+    python_app: PredictorApp, row: dict[str, Any]
+) -> None:
     response = predicted(python_app, row)
     answered_as_the_notebook_does(row, response.status_code, response.json(), UNCONVERTED)
 
