@@ -87,7 +87,7 @@ check: $(VENV)/.dev extension/node_modules/.package-lock.json ## lint, types, im
 	cd extension && npx --no-install tsc --noEmit && npm run --silent check:widgets
 
 .PHONY: test
-test: check $(LABEXTENSION) chromium ## everything: check, Python, doctests, JavaScript, browser, notebooks, wheel
+test: check $(LABEXTENSION) chromium env-triton ## everything: check, Python, doctests, JavaScript, browser, notebooks, wheel
 	cd extension && npm run --silent test:widgets
 	$(BIN)/python -m pytest --doctest-modules --import-mode=prepend -q kernel_magics/modelyard templates/modelyard_runtime
 	$(BIN)/python -m pytest
@@ -99,6 +99,14 @@ test: check $(LABEXTENSION) chromium ## everything: check, Python, doctests, Jav
 	@SKIP_JUPYTER_BUILDER=1 VIRTUAL_ENV=$(CURDIR)/.env-torch $(BIN)/uv -q --no-progress pip install --no-deps -e .
 	@.env-torch/bin/python -m pip install -q --disable-pip-version-check -r tests/environments/torch.txt
 	@touch $@
+
+.env-triton/.done: tests/environments/triton.txt | $(BIN)/uv
+	@$(BIN)/uv -q venv --python $(PYTHON) .env-triton
+	@VIRTUAL_ENV=$(CURDIR)/.env-triton $(BIN)/uv -q --no-progress pip install -r tests/environments/triton.txt
+	@touch $@
+
+.PHONY: env-triton
+env-triton: .env-triton/.done ## a client of the Open Inference Protocol that is not ours
 
 .PHONY: env-torch
 env-torch: .env-torch/.done ## the environment of the tests with torch
@@ -118,4 +126,4 @@ bench: $(VENV)/.base ## measure start-up, deploy, and what a bundle weighs
 
 .PHONY: clean
 clean: ## remove environments and build outputs (never .modelyard)
-	rm -rf $(VENV) .env-torch extension/node_modules extension/lib extension/modelyard_lab/labextension dist .demo
+	rm -rf $(VENV) .env-torch .env-triton extension/node_modules extension/lib extension/modelyard_lab/labextension dist .demo

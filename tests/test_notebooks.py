@@ -45,12 +45,20 @@ def test_notebook_01_can_be_run_again(project: Path) -> None:
 def test_notebook_02_serves_a_transformer_from_a_cell_with_texts_and_nulls(project: Path) -> None:
     notebook = executed("02_mixed_columns.ipynb", project)
     assert {record.name: record.payload["form"] for record in modelyard.yard().bundles} == {
-        "penguins:1": "skops",
+        "penguins:1": "hybrid",
         "penguins-plain:1": "onnx",
     }
     assert modelyard.bundle("penguins").manifest["captured"]["names"] == ["BillShape"]
     assert modelyard.yard().deployments == ()
     assert payloads(notebook)["bundle"]["name"] == "penguins-plain"
+
+
+def test_notebook_03_serves_with_two_workers_and_scores_a_file(project: Path) -> None:
+    notebook = executed("03_serve_and_score.ipynb", project)
+    assert modelyard.yard().deployments == ()
+    shown = payloads(notebook)
+    assert shown["scoring"]["rows"] == 50 * 344
+    assert (project / "scored" / "by_endpoint.parquet").is_file()
 
 
 def test_the_committed_notebooks_hold_no_output() -> None:

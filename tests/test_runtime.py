@@ -18,7 +18,8 @@ from modelyard.errors import PackagingWarning
 from modelyard.packaging import Bundle
 from modelyard_runtime.access import Gate, token_hash
 from modelyard_runtime.bundle_format import FORMAT, BundleError, canonical, read_manifest
-from modelyard_runtime.doors.asgi import MAX_BODY_BYTES, PredictorApp
+from modelyard_runtime.doors.asgi import PredictorApp
+from modelyard_runtime.doors.reading import MAX_BODY_BYTES
 from modelyard_runtime.predictor import Predictor
 from people import FRAME, MODEL, ROW, TARGET, UNCONVERTED, answered_as_the_notebook_does, rows
 

@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from modelyard.batch import predict
     from modelyard.evaluation import cross_validate
     from modelyard.monitoring import yard
     from modelyard.packaging import bundle, contract, package
     from modelyard.targets import deploy, deployment, plan
     from modelyard.tuning import tune
 
-__all__ = ["bundle", "contract", "cross_validate", "deploy", "deployment", "package", "plan", "tune", "yard"]
+__all__ = [
+    "bundle", "contract", "cross_validate", "deploy", "deployment", "package", "plan", "predict", "tune", "yard",
+]  # fmt: skip
 
 _STAGE_OF = {
     "bundle": "packaging",
@@ -28,6 +31,7 @@ _STAGE_OF = {
     "deployment": "targets",
     "package": "packaging",
     "plan": "targets",
+    "predict": "batch",
     "tune": "tuning",
     "yard": "monitoring",
 }

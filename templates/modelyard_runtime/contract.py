@@ -23,6 +23,7 @@ _BELONGS: dict[str, str] = {
 EXACT = 2**53
 _LARGEST = int(sys.float_info.max)
 _SHOWN = 20
+_COUNTED = 10_000
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,12 @@ class Flag:
 
 
 class ContractBroken(ValueError):  # noqa: N818  # said of a request, answered with 422
-    """Rows that break the contract; `violations` holds the first twenty."""
+    """Rows that break the contract; `violations` holds the first twenty of `total`, or of more than are counted."""
 
     def __init__(self, violations: Sequence[Violation], total: int) -> None:
         self.violations = tuple(violations)
-        more = f" (and {total - 1} more)" if total > 1 else ""
+        least = "at least " if total >= _COUNTED else ""
+        more = f" (and {least}{total - 1} more)" if total > 1 else ""
         super().__init__(f"{violations[0]}{more}")
 
 
@@ -126,6 +128,8 @@ class Column:
             problem = self._problem(value)
             if problem:
                 violations.append(Violation(row, self.name, _brief(value), problem, self.learned))
+                if len(violations) >= _COUNTED:
+                    break  # a flood of them must not fill the memory
         if violations:
             return values
         if self.type in ("number", "integer") and self.minimum is not None and self.maximum is not None:
@@ -214,31 +218,33 @@ class Contract:
         ContractBroken
             A column is missing or unknown, or a value breaks what was learned.
         """
-        wrong = [] if table.keys() == self._known else self._strangers(table)
+        if table.keys() != self._known:
+            raise ContractBroken(*self._strangers(table))
+        wrong: list[Violation] = []
         flags: list[Flag] = []
         checked: dict[str, list[Any]] = {}
-        for column in () if wrong else self.columns:
+        for column in self.columns:
             found: list[Violation] = []
             checked[column.name] = column.check(table[column.name], found, flags)
             wrong.extend(found)
+            if len(wrong) >= _COUNTED:
+                break
         if wrong:
             wrong.sort(key=lambda violation: violation.row)
             raise ContractBroken(wrong[:_SHOWN], len(wrong))
         return checked, flags
 
-    def _strangers(self, table: dict[str, list[Any]]) -> list[Violation]:
+    def _strangers(self, table: dict[str, list[Any]]) -> tuple[list[Violation], int]:
+        """Return the first columns that are too many or missing, and how many there are."""
         expected = f"the columns {', '.join(self.names[:8])}" + (", …" if len(self.names) > 8 else "")
+        unknown = [name for name in table if name not in self._known]
+        missing = [column for column in self.columns if column.name not in table]
         wrong = [
-            Violation(0, name, None, "a column the model never saw", expected)
-            for name in table
-            if name not in self._known
+            Violation(0, _brief(name), None, "a column the model never saw", expected)
+            for name in unknown[:_SHOWN]
         ]
-        wrong += [
-            Violation(0, column.name, None, "the column is missing", column.learned)
-            for column in self.columns
-            if column.name not in table
-        ]
-        return wrong
+        wrong += [Violation(0, c.name, None, "the column is missing", c.learned) for c in missing[:_SHOWN]]
+        return wrong[:_SHOWN], len(unknown) + len(missing)
 
 
 def as_array(values: list[Any], dtype: str, null: str) -> np.ndarray:

@@ -1,49 +1,201 @@
-"""What is counted of one variant, for Prometheus."""
+"""What is counted of one variant, for Prometheus: the same on every worker of an endpoint."""
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+import os
+import threading
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+
+from modelyard_runtime.bundle_format import canonical, digest
+from modelyard_runtime.cells import Cells
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+STATE_FOLDER = "MODELYARD_STATE"
+
+_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16384)
+_STATUSES = (200, 400, 401, 404, 405, 408, 413, 415, 422, 429, 500, 503)
+_OTHER = "other"
+#: Paths that are counted by name; those of a protocol count as its first part, and a stranger's as ``other``.
+_PATHS = (
+    "/predict",
+    "/feedback",
+    "/schema",
+    "/openapi.json",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/v1",
+    "/v2",
+    _OTHER,
+)
+
+
+def state_folder() -> Path | None:
+    """Return the folder that the workers of this endpoint share, if the environment names one."""
+    named = os.environ.get(STATE_FOLDER)
+    return Path(named) if named else None
 
 
 class Metrics:
-    """Counters of one process in a registry of their own (BentoML's are not among them)."""
+    """The counters of one variant.
 
-    def __init__(self, bundle: str, variant: str) -> None:
-        self._registry = CollectorRegistry()
-        labels = ("bundle", "variant")
-        self._requests = Counter(
-            "modelyard_requests",
-            "Requests by path and HTTP status",
-            (*labels, "path", "status"),
-            registry=self._registry,
-        )
-        self._rows = Counter("modelyard_rows", "Rows predicted", labels, registry=self._registry)
-        self._flags = Counter(
-            "modelyard_flags",
-            "Values outside what training saw",
-            (*labels, "column"),
-            registry=self._registry,
-        )
-        self._seconds = Histogram(
-            "modelyard_predict_seconds",
-            "Time to check and predict",
-            labels,
-            buckets=_BUCKETS,
-            registry=self._registry,
-        )
-        self._of = (bundle, variant)
+    Parameters
+    ----------
+    bundle, variant : str
+        The labels that every sample bears.
+    digest_of_bundle : str
+        Other digests have other classes and columns: their files are not added up with these.
+    classes : sequence of (object, str)
+        The label and the name of each class; empty for regression.
+    columns : sequence of str
+        The columns whose flags are counted.
+    bins : sequence of (str, str)
+        Column and bin of each drift counter; see `modelyard_runtime.profile`.
+    folder : Path, optional
+        Where the workers of this endpoint meet.
+    """
 
-    def answered(self, rows: int, flagged: list[str], seconds: float) -> None:
-        self._rows.labels(*self._of).inc(rows)
-        self._seconds.labels(*self._of).observe(seconds)
-        for column in flagged:
-            self._flags.labels(*self._of, column).inc()
+    def __init__(
+        self,
+        bundle: str,
+        variant: str,
+        digest_of_bundle: str,
+        *,
+        classes: Sequence[tuple[Any, str]] = (),
+        columns: Sequence[str] = (),
+        bins: Sequence[tuple[str, str]] = (),
+        folder: Path | None = None,
+    ) -> None:
+        self._labels = {"bundle": bundle, "variant": variant}
+        statuses = [str(status) for status in (*_STATUSES, 0)]
+        self._requests = _Counters("modelyard_requests", "Requests by path and HTTP status", ("path", "status"),
+                                   [(path, status) for path in _PATHS for status in statuses])  # fmt: skip
+        self._rows = _Counters("modelyard_rows", "Rows predicted", (), [()])
+        self._predictions = _Counters("modelyard_predictions", "Predictions by class", ("class",),
+                                      [(name,) for _, name in classes])  # fmt: skip
+        self._flags = _Counters("modelyard_flags", "Values outside what training saw", ("column",),
+                                [(name,) for name in columns])  # fmt: skip
+        self._values = _Counters("modelyard_values", "Values by column and bin of the reference profile",
+                                 ("column", "bin"), bins)  # fmt: skip
+        self._seconds = _Histogram(
+            "modelyard_predict_seconds", "Time to check and predict a request", _SECONDS
+        )
+        self._sizes = _Histogram("modelyard_request_rows", "Rows in a request", _ROWS)
+        self._families = (
+            self._requests, self._rows, self._predictions, self._flags, self._values, self._seconds, self._sizes,
+        )  # fmt: skip
+        start = 0
+        for family in self._families:
+            family.start = start
+            start += family.size
+        layout = digest(canonical([self._labels, digest_of_bundle, start]))[:16]
+        self._lock = threading.Lock()  # large bodies are answered on threads
+        self._cells = Cells(start, None if folder is None else folder / "metrics", layout)
+        self._own = self._cells.own
+        self._class_cells = {label: self._predictions.slot[(name,)] for label, name in classes}
+        self._path_cells = {path: self._requests.slot[(path, statuses[0])] for path in _PATHS}
+        self._status_steps = {status: step for step, status in enumerate(_STATUSES)}
+
+    def answered(self, rows: int, seconds: float, labels: Iterable[Any], flagged: Iterable[str]) -> None:
+        """Count one request that was answered: its predictions by class, and the columns that were flagged."""
+        own, cells = self._own, self._class_cells
+        with self._lock:
+            own[self._rows.start] += rows
+            _observe(own, self._seconds, seconds)
+            _observe(own, self._sizes, rows)
+            if cells:
+                for label in labels:
+                    own[cells[label]] += 1
+            for column in flagged:
+                own[self._flags.slot[(column,)]] += 1
+
+    def binned(self, counts: np.ndarray) -> None:
+        """Add to the drift counters, shape (bins,)."""
+        for position in np.flatnonzero(counts).tolist():
+            self._own[self._values.start + position] += counts[position]
 
     def responded(self, path: str, status: int) -> None:
-        self._requests.labels(*self._of, path, str(status)).inc()
+        """Count one HTTP answer."""
+        cell = self._path_cells.get(path)
+        if cell is None:
+            cell = self._path_cells[path[:3] if path[:4] in ("/v1/", "/v2/") else _OTHER]
+        self._own[cell + self._status_steps.get(status, len(_STATUSES))] += 1
 
     def text(self) -> bytes:
-        return bytes(generate_latest(self._registry))
+        """Return the sums over all workers in Prometheus's text format."""
+        registry = CollectorRegistry()
+        registry.register(_Snapshot(list(self._samples())))
+        return bytes(generate_latest(registry))
+
+    def _samples(self) -> Iterator[Metric]:
+        total = self._cells.total()
+        for family in self._families:
+            yield family.rendered(self._labels, total[family.start : family.start + family.size])
+
+
+class _Snapshot:
+    def __init__(self, metrics: list[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> list[Metric]:
+        return self._metrics
+
+
+class _Counters:
+    """Counters of one name, one for each combination of labels."""
+
+    def __init__(
+        self, name: str, help: str, labels: tuple[str, ...], values: Sequence[tuple[Any, ...]]
+    ) -> None:
+        self._name, self._help, self._labels = name, help, labels
+        self._values = [tuple(map(str, value)) for value in values]
+        self.size = len(self._values)
+        self.bounds: tuple[float, ...] = ()
+        self._start = 0
+        self.slot: dict[tuple[str, ...], int] = {}
+
+    @property
+    def start(self) -> int:
+        return self._start
+
+    @start.setter
+    def start(self, value: int) -> None:
+        self._start = value
+        self.slot = {labels: value + position for position, labels in enumerate(self._values)}
+
+    def rendered(self, labels: dict[str, str], total: np.ndarray) -> Metric:
+        family = CounterMetricFamily(self._name, self._help, labels=[*labels, *self._labels])
+        for values, count in zip(self._values, total.tolist(), strict=True):
+            if count or len(self._labels) < 2:  # of paths and bins, those that occurred
+                family.add_metric([*labels.values(), *values], count)
+        return family
+
+
+class _Histogram(_Counters):
+    """Counts of observations at most each bound, with their sum in the last cell."""
+
+    def __init__(self, name: str, help: str, bounds: Sequence[float]) -> None:
+        super().__init__(name, help, (), [(bound,) for bound in (*bounds, "+Inf", "sum")])
+        self.bounds = tuple(bounds)
+
+    def rendered(self, labels: dict[str, str], total: np.ndarray) -> Metric:
+        *counts, whole = total.tolist()
+        bounds = [*(repr(float(bound)) for bound in self.bounds), "+Inf"]
+        family = HistogramMetricFamily(self._name, self._help, labels=list(labels))
+        family.add_metric(
+            list(labels.values()), list(zip(bounds, np.cumsum(counts).tolist(), strict=True)), whole
+        )
+        return family
+
+
+def _observe(own: Any, histogram: _Counters, value: float) -> None:
+    own[histogram.start + bisect_left(histogram.bounds, value)] += 1
+    own[histogram.start + histogram.size - 1] += value

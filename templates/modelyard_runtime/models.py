@@ -41,28 +41,34 @@ class Graph:
             path.read_bytes(), options, providers=["CPUExecutionProvider"]
         )
         self._inputs: list[dict[str, Any]] = described["inputs"]
-        self._label = described["label_output"]
         self._probability = described["probability_output"]
-        self._wanted = [name for name in (self._label, self._probability) if name]
+        self._wanted = [name for name in (described["label_output"], self._probability) if name]
 
     def __call__(self, block: Callable[[dict[str, Any]], np.ndarray], rows: int) -> Outputs:
         """Answer `rows` rows; `block` returns what an input is fed, of shape (rows, its columns)."""
-        feed = {entry["name"]: block(entry) for entry in self._inputs}
-        parts = [
-            self._session.run(self._wanted, {k: v[start : start + _ROWS_AT_ONCE] for k, v in feed.items()})
-            for start in range(0, rows, _ROWS_AT_ONCE)
-        ]
-        whole = (
-            parts[0] if len(parts) == 1 else [np.concatenate(column) for column in zip(*parts, strict=True)]
-        )
-        found = dict(zip(self._wanted, whole, strict=True))
-        return np.asarray(found[self._label]).reshape(rows), found.get(self._probability)
+        return self.run({entry["name"]: block(entry) for entry in self._inputs}, rows)
+
+    def run(self, feed: dict[str, np.ndarray], rows: int) -> Outputs:
+        """Answer `rows` rows; `feed` holds an array of shape (rows, its columns) for each input."""
+        if rows <= _ROWS_AT_ONCE:
+            whole = self._session.run(self._wanted, feed)
+        else:
+            parts = [
+                self._session.run(
+                    self._wanted, {k: v[start : start + _ROWS_AT_ONCE] for k, v in feed.items()}
+                )
+                for start in range(0, rows, _ROWS_AT_ONCE)
+            ]
+            whole = [np.concatenate(column) for column in zip(*parts, strict=True)]
+        labels = whole[0] if whole[0].ndim == 1 else whole[0].reshape(rows)
+        return labels, whole[1] if self._probability else None
 
 
 class OnnxModel:
     """A model that is one graph, fed with the columns themselves."""
 
     def __init__(self, graph: Graph, null: str) -> None:
+        self.run = graph.run
         self._graph = graph
         self._null = null
 

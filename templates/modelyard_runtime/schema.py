@@ -58,10 +58,25 @@ def request_schema(contract: Contract) -> dict[str, Any]:
     return {"$schema": row["$schema"], "title": "PredictRequest", "oneOf": [by_rows, by_columns]}
 
 
+_FEEDBACK: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string", "minLength": 1, "maxLength": 200},
+        "labels": {
+            "type": "array",
+            "minItems": 1,
+            "items": {"type": ["string", "number", "boolean", "null"]},
+        },
+    },
+    "required": ["id", "labels"],
+    "additionalProperties": False,
+}
+
+
 def openapi(contract: Contract, manifest: dict[str, Any]) -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of every path that the runtime answers."""
     request = {k: v for k, v in request_schema(contract).items() if k != "$schema"}
-    example = {"rows": [{column.name: _example(column) for column in contract.columns}]}
+    example = {"rows": [example_row(contract)]}
     problem = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
     answer = {
         "type": "object",
@@ -101,10 +116,29 @@ def openapi(contract: Contract, manifest: dict[str, Any]) -> dict[str, Any]:
                     "responses": {
                         "200": json_body(answer, "One prediction a row, in the order of the rows"),
                         "400": json_body(problem, "Not JSON, or not of the shape asked for"),
+                        "408": json_body(problem, "The body did not arrive in time"),
                         "413": json_body(problem, "More bytes than the server takes"),
+                        "415": json_body(problem, "A content type that is not taken"),
                         "422": json_body(
                             problem, "Rows that break the contract: row, column, value, learned"
                         ),
+                        "503": json_body(problem, "Too much to do; Retry-After says when to come back"),
+                        **locked,
+                    },
+                }
+            },
+            "/feedback": {
+                "post": {
+                    "summary": "Labels that came later, for the rows of an answer",
+                    "requestBody": {
+                        "required": True,
+                        "content": {"application/json": {"schema": _FEEDBACK}},
+                    },
+                    "responses": {
+                        "202": json_body(anything, "Noted in the prediction log"),
+                        "400": json_body(problem, "Not of the shape asked for"),
+                        "409": json_body(problem, "This endpoint keeps no prediction log"),
+                        "413": json_body(problem, "More bytes than the server takes"),
                         **locked,
                     },
                 }
@@ -119,6 +153,11 @@ def openapi(contract: Contract, manifest: dict[str, Any]) -> dict[str, Any]:
         },
         "components": {"securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}},
     }
+
+
+def example_row(contract: Contract) -> dict[str, Any]:
+    """Return a row that keeps the contract."""
+    return {column.name: _example(column) for column in contract.columns}
 
 
 def _example(column: Column) -> Any:

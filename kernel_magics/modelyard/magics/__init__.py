@@ -10,13 +10,14 @@ from modelyard.magics.contract import ContractMagics
 from modelyard.magics.cv import CvMagics
 from modelyard.magics.deploy import DeployMagics
 from modelyard.magics.package import PackageMagics
+from modelyard.magics.predict import PredictMagics
 from modelyard.magics.tune import TuneMagics
 from modelyard.magics.yard import YardMagics
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-MAGICS = (CvMagics, TuneMagics, PackageMagics, ContractMagics, DeployMagics, YardMagics)
+MAGICS = (CvMagics, TuneMagics, PackageMagics, ContractMagics, DeployMagics, PredictMagics, YardMagics)
 
 _RESULT = ("modelyard.presentation", "Result")
 _loaded: dict[int, Any] = {}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from glob import escape, iglob
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
@@ -14,6 +16,7 @@ from modelyard.magics.contract import contract_parser
 from modelyard.magics.cv import cv_parser
 from modelyard.magics.deploy import deploy_parser
 from modelyard.magics.package import package_parser
+from modelyard.magics.predict import predict_parser
 from modelyard.magics.tune import tune_parser
 
 if TYPE_CHECKING:
@@ -27,6 +30,8 @@ _VALUES = {
 }
 
 
+_OF_ROWS = (".parquet", ".csv", ".tsv")
+
 #: Flags of %contract whose values begin with a column, and what may follow the name.
 _OF_COLUMNS = {
     "--policy": tuple(f"={policy}" for policy in _VALUES["--policy"]),
@@ -39,7 +44,13 @@ _OF_COLUMNS = {
 def _parser(magic: str) -> LineParser | None:
     if magic == "deploy":
         return deploy_parser("local")
-    makers = {"cv": cv_parser, "tune": tune_parser, "package": package_parser, "contract": contract_parser}
+    makers = {
+        "cv": cv_parser,
+        "tune": tune_parser,
+        "package": package_parser,
+        "contract": contract_parser,
+        "predict": predict_parser,
+    }
     if magic in makers:
         return makers[magic]()
     return verb_parser("%yard", "") if magic == "yard" else None
@@ -61,11 +72,25 @@ def _candidates(magic: str, before: list[str], word: str, namespace: dict[str, A
     if previous in _VALUES:
         return _VALUES[previous]
     variables = [name for name in namespace if not name.startswith("_")]
+    if magic == "predict" and previous in ("--in", "--out"):
+        return [*_paths(word), *(variables if previous == "--in" else ())]
+    if magic == "predict" and not before:
+        from modelyard.packaging import storing
+        from modelyard.targets import deployments
+
+        return dict.fromkeys([*storing.names(), *(each.name for each in deployments()), *variables])
     if magic in ("deploy", "contract") and not before:
         from modelyard.packaging import storing
 
         return [*storing.names(), *variables]
     return variables
+
+
+def _paths(word: str) -> Iterable[str]:
+    """Return the files that hold rows, and the folders, whose names begin with `word`."""
+    found = [Path(path) for path in sorted(iglob(f"{escape(word)}*"))]
+    folders = [f"{path}/" for path in found if path.is_dir()]
+    return [*folders, *(str(path) for path in found if path.suffix in _OF_ROWS)]
 
 
 def _of_columns(flag: str, named: str, namespace: dict[str, Any]) -> Iterable[str]:

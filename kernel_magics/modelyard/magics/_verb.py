@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -61,10 +61,10 @@ class Call:
         return Text(as_call(self.verb, [*self.expressions, *named], self.keywords))
 
 
-def verb_parser(magic: str, summary: str) -> LineParser:
-    """Return a parser with the flags that mean the same everywhere."""
+def verb_parser(magic: str, summary: str, assigns: Sequence[str] = ("-o", "--out")) -> LineParser:
+    """Return a parser with the flags that mean the same everywhere; `assigns` are those that name a variable."""
     parser = LineParser(magic, summary)
-    parser.add_argument("-o", "--out", metavar="NAME", help="also assign the result to this variable")
+    parser.add_argument(*assigns, dest="out", metavar="NAME", help="also assign the result to this variable")
     parser.add_argument("--json", action="store_true", help="show the result as JSON")
     parser.add_argument("--quiet", action="store_true", help="no progress, and no result shown")
     parser.add_argument("--show-code", action="store_true", help="show the Python call instead of running it")

@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import re
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from IPython.core.magic import line_magic, magics_class, no_var_expand, output_can_be_silenced
 
-from modelyard.errors import listing
+from modelyard.errors import UsageError, listing
 from modelyard.magics._arguments import LineParser, parse_budget, split_line
-from modelyard.magics._verb import Call, VerbMagics, verb_parser
+from modelyard.magics._verb import Call, Text, VerbMagics, verb_parser
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
 
@@ -32,6 +33,11 @@ def deploy_parser(target: str | None) -> LineParser:
         "--apply", action="store_true", help="do it, also where it costs money or leaves this machine"
     )
     parser.add_argument("--plan", action="store_true", help="show what would be done, and do nothing")
+    parser.add_argument(
+        "--rotate-token",
+        action="store_true",
+        help="give the deployment of that name a new token, and do nothing else",
+    )
     if target is not None:
         _add_options(parser, targets[target])
     return parser
@@ -68,6 +74,17 @@ def _target_of(line: str, fallback: str) -> str:
     return fallback
 
 
+@dataclass(frozen=True)
+class _Rotation(Call):
+    """What ``--rotate-token`` stands for."""
+
+    def run(self, namespace: Mapping[str, Any]) -> Any:
+        return super().run(namespace).rotate_token()
+
+    def code(self) -> Text:
+        return Text(f"{super().code()}.rotate_token()")
+
+
 @magics_class
 class DeployMagics(VerbMagics):
     """Holds ``%deploy``."""
@@ -88,6 +105,13 @@ class DeployMagics(VerbMagics):
         named = arguments.bundle
         holds_one = _NAME.fullmatch(named) and isinstance(self.namespace.get(named), Bundle)
         options = {field.name: getattr(arguments, field.name) for field in option_fields(targets[target])}
+        if arguments.rotate_token:
+            if arguments.plan or arguments.replace or arguments.apply:
+                raise UsageError(
+                    "%deploy: --rotate-token deploys nothing; leave --plan, --replace and --apply out"
+                )
+            name = self.namespace[named].name if holds_one else named.partition(":")[0]
+            return _Rotation("deployment", (repr(arguments.name or name),))
         keywords = {"to": target, "name": arguments.name, **options}
         if arguments.plan:
             return Call("plan", (named if holds_one else repr(named),), keywords)

@@ -46,6 +46,21 @@ def asgi_lock() -> list[str]:
     return _closed(["uvicorn"])
 
 
+def api_lock() -> list[str]:
+    """Return what the FastAPI door adds, its server included; nothing where FastAPI is not installed."""
+    return _closed(["fastapi", "uvicorn"]) if _installed("fastapi") else []
+
+
+def wsgi_lock() -> list[str]:
+    """Return what the WSGI door adds, but no server; nothing where a2wsgi is not installed."""
+    return _closed(["a2wsgi"])
+
+
+def arrow_lock() -> list[str]:
+    """Return what bodies in Arrow and Parquet add; nothing where pyarrow is not installed."""
+    return _closed(["pyarrow"])
+
+
 def pinned(lock: Iterable[str]) -> dict[str, str]:
     """Return the versions that the lines of a lock pin, by canonical name.
 

@@ -12,12 +12,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, distribution
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from modelyard.errors import BundleError
-from modelyard.packaging.locking import missing_requirements, pinned
+from modelyard.packaging.sites import locked_site
 from modelyard_runtime.bundle_format import MODEL_FOLDER, RUNTIME_FOLDER
 
 _REPLAY = """
@@ -54,13 +53,8 @@ def replayed(source: Path, what: str, lock: Iterable[str]) -> dict[str, Any]:
     BundleError
         The lock does not suffice, the bundle cannot be loaded, or a golden row is not reproduced.
     """
-    lines = list(lock)
-    if missing := missing_requirements(lines):
-        raise BundleError(f"the lock of {what} lacks {missing[0]}; package the model again")
     with tempfile.TemporaryDirectory(prefix="modelyard-") as folder:
-        site = Path(folder)
-        for name, wanted in pinned(lines).items():
-            _link(name, wanted, site, what)
+        locked_site(lock, Path(folder), what)
         found = _replayed(source, what, [folder])
     return {key: found[key] for key in ("rows", "max_absolute", "load_s", "row_ms")}
 
@@ -85,33 +79,3 @@ def _replayed(source: Path, what: str, paths: list[str]) -> dict[str, Any]:
     if found["mismatches"]:
         raise BundleError(f"{what} does not reproduce its golden rows: {found['first']}")
     return found
-
-
-def _link(name: str, wanted: str, site: Path, what: str) -> None:
-    """Make one installed distribution importable from `site`, by links; folders are shared only where they must be."""
-    try:
-        found = distribution(name)
-    except PackageNotFoundError:
-        raise BundleError(f"{what} needs {name}=={wanted}, which is not installed here") from None
-    if found.version != wanted:
-        raise BundleError(f"{what} needs {name}=={wanted}, but {found.version} is installed here")
-    tops = {
-        PurePosixPath(file).parts[0] for file in found.files or () if not str(file).startswith(("..", "/"))
-    }
-    for top in sorted(tops):
-        _link_tree(Path(str(found.locate_file(top))), site / top)
-
-
-def _link_tree(origin: Path, link: Path) -> None:
-    if not link.exists():
-        if origin.exists():
-            link.symlink_to(origin)
-    elif link.is_dir() and link.resolve() != origin.resolve():  # a namespace that two distributions share
-        if link.is_symlink():
-            before = link.resolve()
-            link.unlink()
-            link.mkdir()
-            for child in before.iterdir():
-                _link_tree(child, link / child.name)
-        for child in origin.iterdir():
-            _link_tree(child, link / child.name)

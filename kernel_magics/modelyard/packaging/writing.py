@@ -97,6 +97,13 @@ def _files(draft: Draft) -> dict[str, tuple[bytes, str]]:
         BILL: (_bill(draft), "the model and the lines of lock.txt"),
         CARD: (card(_said(draft), draft.contract, draft.profile).encode(), "this bundle's own facts"),
     }
+    for door, lines in (
+        ("api", locking.api_lock()),
+        ("arrow", locking.arrow_lock()),
+        ("wsgi", locking.wsgi_lock()),
+    ):
+        if lines:  # what is installed here can be pinned, and nothing else
+            files[f"lock-{door}.txt"] = (_lines(lines), f"what the {door} door adds")
     if (captured := draft.form.captured) is not None:
         name = f"{bundle_format.CAPTURED_FOLDER}/{captured.module}.py"
         files[name] = (captured.source.encode(), "captured from the notebook")

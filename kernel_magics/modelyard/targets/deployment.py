@@ -17,7 +17,12 @@ from modelyard.errors import InvalidInputError
 from modelyard.presentation import Result, Table
 from modelyard.targets import client
 from modelyard.targets.protocol import Status, make_target
-from modelyard.targets.tokens import forget_token, header_file, read_token
+from modelyard.targets.tokens import forget_token, header_file, read_token, renewed_token
+
+
+def replaced_folder(folder: Path) -> Path:
+    """Return where the folder of a deployment waits while another one takes its place."""
+    return folder.with_name(f"{folder.name}.replaced")
 
 
 @contextmanager
@@ -141,6 +146,24 @@ class Deployment(Result):
             make_target(self.target, {}).stop(record.payload["state"])
         return self.status()
 
+    def rotate_token(self) -> Deployment:
+        """Make a new token and return this deployment; the token before is refused within two seconds.
+
+        The endpoint goes on answering. `token` and `header_file` have the new one at once.
+
+        Raises
+        ------
+        DeploymentError
+            It could not be changed; this user's token is the one before.
+        """
+        yard = Yard(self.root)
+        with deployment_lock(yard, self.name):
+            record = yard.get("deployment", self.name)
+            with renewed_token(self.root, self.name) as token:
+                state = make_target(self.target, {}).change_token(record.payload["state"], token)
+            yard.record("deployment", self.name, record.payload | {"state": dict(state)})
+        return self
+
     def remove(self) -> None:
         """Stop it and take everything of it away; doing so twice is no error."""
         yard = Yard(self.root)
@@ -148,7 +171,9 @@ class Deployment(Result):
             record = yard.find("deployment", self.name)
             if record is not None:
                 make_target(self.target, {}).remove(record.payload["state"])
-                shutil.rmtree(yard.deployment_folder(self.name), ignore_errors=True)
+                folder = yard.deployment_folder(self.name)
+                shutil.rmtree(folder, ignore_errors=True)
+                shutil.rmtree(replaced_folder(folder), ignore_errors=True)
                 yard.delete("deployment", self.name)
             forget_token(self.root, self.name)
 
@@ -163,7 +188,7 @@ class Deployment(Result):
     def notes(self) -> tuple[str, ...]:
         return (
             f"from the shell: curl -H @{self.header_file} {self.url}/schema",
-            "from Python: .predict(X), .status(), .stop(), .start(), .remove()",
+            "from Python: .predict(X), .status(), .stop(), .start(), .rotate_token(), .remove()",
         )
 
     def payload(self) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import sys
 import time
@@ -10,19 +12,27 @@ from pathlib import Path
 from typing import ClassVar
 
 import httpx
+import yaml
 
-from modelyard.errors import DeploymentError, UsageError
+from modelyard.errors import BundleError, DeploymentError, UsageError
 from modelyard.limits import Limits
 from modelyard.packaging import Bundle
+from modelyard.packaging.sites import locked_site
 from modelyard.progress import Tracker, track
 from modelyard.targets import processes
 from modelyard.targets.plan import Plan
-from modelyard.targets.protocol import Endpoint, State, Status
+from modelyard.targets.protocol import STATE_KEPT, Endpoint, State, Status
 from modelyard_runtime.access import HASHES_FILE, token_hash
+from modelyard_runtime.bundle_format import MODEL_FOLDER
+from modelyard_runtime.child import SITE
+from modelyard_runtime.metrics import STATE_FOLDER
 
 _POLL_S = 0.1
 _PROBE_TIMEOUT_S = 2.0
 _LOG_LINES = 3
+_HASHES = "token_hashes"
+_MOST_WORKERS = 64
+_TOKEN_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -33,11 +43,17 @@ class LocalTarget:
     acts_at_once: ClassVar[bool] = True
 
     port: int | None = field(default=None, metadata={"help": "loopback port; a free one by default"})
+    workers: int | None = field(
+        default=None,
+        metadata={"help": f"server processes, 1 to {_MOST_WORKERS}; 1, or as many as before, by default"},
+    )
     timeout: float = field(default=60.0, metadata={"help": "how long to wait until it answers", "unit": "s"})
 
     def plan(self, bundle: Bundle, name: str) -> Plan:
         where = f"127.0.0.1:{self.port}" if self.port else "a free port of 127.0.0.1"
         trust = bundle.manifest["trust"]
+        in_child = _holds_python(bundle)
+        workers = self._workers(None)
         return Plan(
             target="local",
             name=name,
@@ -46,7 +62,13 @@ class LocalTarget:
                 f"check every digest of {bundle.tag}",
                 f"copy the Bento ({bundle.size_bytes:,} bytes) into the deployment's folder",
                 "make a bearer token; the server gets its hash",
-                f"start bentoml serve on {where}, detached from the kernel",
+                f"start bentoml serve on {where}, with {workers} worker{'s' if workers > 1 else ''}, "
+                "detached from the kernel",
+                *(
+                    ["run what is Python of the model in a child of each worker, from its lock"]
+                    if in_child
+                    else []
+                ),
                 "wait until it answers that the model is loaded",
             ),
             cost="nothing: it runs on this machine",
@@ -58,7 +80,12 @@ class LocalTarget:
                     else []
                 ),
             ),
-            files={"home/bentos/": str(bundle.path), "token_hashes": "SHA-256 of the token"},
+            files={
+                "home/bentos/": str(bundle.path),
+                _HASHES: "SHA-256 of the token",
+                f"{STATE_KEPT}/": "counters, and the log of requests and answers; kept when it is replaced",
+                **({"site/": "links to the distributions of the lock"} if in_child else {}),
+            },
         )
 
     def apply(self, bundle: Bundle, name: str, folder: Path, token: str, previous: State | None) -> Endpoint:
@@ -66,7 +93,10 @@ class LocalTarget:
         home = folder / "home"
         shutil.copytree(bundle.path, home / "bentos" / bundle.name / str(bundle.version))
         (home / "bentos" / bundle.name / "latest").write_text(str(bundle.version), encoding="utf-8")
-        (folder / "token_hashes").write_text(token_hash(token) + "\n", encoding="utf-8")
+        _write_hash(folder, token)
+        kept = folder / STATE_KEPT
+        kept.mkdir(mode=0o700, exist_ok=True)
+        workers = self._workers(previous)
         argv = [
             sys.executable,
             "-P",
@@ -84,7 +114,12 @@ class LocalTarget:
             {
                 "BENTOML_HOME": str(home),
                 "BENTOML_DO_NOT_TRACK": "True",
-                HASHES_FILE: str(folder / "token_hashes"),
+                "BENTOML_CONFIG_OVERRIDES": json.dumps(
+                    {"services": {_service(bundle): {"workers": workers}}}
+                ),
+                HASHES_FILE: str(folder / _HASHES),
+                STATE_FOLDER: str(kept),
+                **({SITE: str(folder / "site")} if _holds_python(bundle) else {}),
             },
         )
         state = {
@@ -92,6 +127,8 @@ class LocalTarget:
             "port": port,
             "argv": argv,
             "env": env,
+            "workers": workers,
+            "tag": bundle.tag,
             "digest": bundle.digest,
             "timeout": self.timeout,
         }
@@ -110,6 +147,15 @@ class LocalTarget:
                 f"port {self.port} of 127.0.0.1 is taken; choose another --port, or leave it out"
             )
         return self.port
+
+    def _workers(self, previous: State | None) -> int:
+        if self.workers is None:
+            return int((previous or {}).get("workers", 1))
+        if type(self.workers) is not int or not 1 <= self.workers <= _MOST_WORKERS:
+            raise UsageError(
+                f"workers {self.workers!r} cannot be; choose a number from 1 to {_MOST_WORKERS}, or leave it out"
+            )
+        return self.workers
 
     def status(self, state: State) -> Status:
         if "port" not in state:
@@ -132,6 +178,7 @@ class LocalTarget:
             raise DeploymentError(
                 f"port {state['port']} of 127.0.0.1 is taken by something else; free it first"
             )
+        _make_site(state)
         log = folder / "server.log"
         try:
             started = processes.spawn(state["argv"], state["env"], folder, log)
@@ -142,11 +189,74 @@ class LocalTarget:
             raise
         return running
 
+    def change_token(self, state: State, token: str) -> State:
+        folder = Path(state["folder"])
+        if not folder.is_dir():
+            raise DeploymentError(f"nothing is deployed in {folder}; deploy it again with --replace")
+        _write_hash(folder, token)
+        if "port" not in state or _ready_digest(state["port"]) != state["digest"]:
+            return state
+        deadline = time.monotonic() + _TOKEN_S
+        while time.monotonic() < deadline:
+            if _lets_in(state["port"], token):
+                return state
+            time.sleep(_POLL_S)
+        processes.stop(folder)  # a bundle whose runtime reads tokens at its start only
+        return self.start(state)
+
     def stop(self, state: State) -> None:
         processes.stop(Path(state["folder"]))
 
     def remove(self, state: State) -> None:
         self.stop(state)
+
+
+def _write_hash(folder: Path, token: str) -> None:
+    """Put the token's hash in the place of the one before, at one stroke: the server reads it at any moment."""
+    fresh = folder / f"{_HASHES}.new"
+    fresh.write_text(token_hash(token) + "\n", encoding="utf-8")
+    os.replace(fresh, folder / _HASHES)
+
+
+def _holds_python(bundle: Bundle) -> bool:
+    return bool(bundle.manifest["model"]["kind"] != "onnx")
+
+
+def _make_site(state: State) -> None:
+    """Make the folder from which a model's child imports; anew at each start, since environments change.
+
+    Raises
+    ------
+    DeploymentError
+        What the lock names is not installed here.
+    """
+    if SITE not in state["env"]:
+        return
+    site, tag = Path(state["env"][SITE]), state["tag"]
+    lock = Path(state["folder"], "home", "bentos", *tag.split(":"), "src", MODEL_FOLDER, "lock.txt")
+    shutil.rmtree(site, ignore_errors=True)
+    try:
+        site.mkdir()
+        locked_site(lock.read_text(encoding="utf-8").splitlines(), site, tag)
+    except (BundleError, OSError) as error:
+        raise DeploymentError(f"the model cannot run here: {error}") from None
+
+
+def _lets_in(port: int, token: str) -> bool:
+    try:
+        with httpx.Client(trust_env=False, timeout=_PROBE_TIMEOUT_S) as client:
+            response = client.get(
+                f"http://127.0.0.1:{port}/schema", headers={"Authorization": f"Bearer {token}"}
+            )
+    except httpx.HTTPError:
+        return False
+    return response.status_code != 401
+
+
+def _service(bundle: Bundle) -> str:
+    """Return the name that BentoML's configuration knows the service of a bundle by."""
+    described = yaml.safe_load((bundle.path / "bento.yaml").read_text(encoding="utf-8"))
+    return str(described["entry_service"])
 
 
 def _alive(state: State) -> bool:

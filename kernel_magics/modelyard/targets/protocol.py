@@ -16,6 +16,9 @@ from modelyard.targets.plan import Plan
 Health = Literal["ready", "starting", "stopped", "down"]
 State = Mapping[str, Any]
 
+#: The folder within a deployment's own that stays when the deployment is replaced: counters, the prediction log.
+STATE_KEPT = "state"
+
 
 @dataclass(frozen=True)
 class Status:
@@ -60,7 +63,8 @@ class Target(Protocol):
     def apply(self, bundle: Bundle, name: str, folder: Path, token: str, previous: State | None) -> Endpoint:
         """Make the endpoint; it asks for `token`.
 
-        `folder` is the target's own, empty and there. `previous` is the state of the endpoint that this one
+        `folder` is the target's own and there; it holds nothing but, where a deployment is replaced, that one's
+        ``state/``. `previous` is the state of the endpoint that this one
         replaces, which has been stopped.
         """
         ...
@@ -71,6 +75,16 @@ class Target(Protocol):
 
     def start(self, state: State) -> State:
         """Make a stopped endpoint answer again; return its new state."""
+        ...
+
+    def change_token(self, state: State, token: str) -> State:
+        """From now on ask for `token`, and within two seconds no longer for the one before; return its state.
+
+        Raises
+        ------
+        DeploymentError
+            It cannot be done; the endpoint may ask for either.
+        """
         ...
 
     def stop(self, state: State) -> None:

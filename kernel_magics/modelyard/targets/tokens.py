@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from modelyard.catalog import user_config
@@ -24,13 +26,37 @@ def header_file(root: Path, name: str) -> Path:
 def make_token(root: Path, name: str) -> str:
     """Return the token of deployment `name`: the one that is there, else a new one of 256 random bits."""
     path = header_file(root, name)
-    if path.exists():
-        return read_token(root, name)
+    return read_token(root, name) if path.exists() else _new_token(path)
+
+
+@contextmanager
+def renewed_token(root: Path, name: str) -> Iterator[str]:
+    """Put a new token in the place of the one that is there; it is put back if what follows fails."""
+    path = header_file(root, name)
+    before = path.read_text(encoding="utf-8") if path.exists() else None
+    try:
+        yield _new_token(path)
+    except BaseException:
+        if before is None:
+            forget_token(root, name)
+        else:
+            _write(path, before)
+        raise
+
+
+def _new_token(path: Path) -> str:
     token = secrets.token_urlsafe(32)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(f"{_PREFIX}{token}\n")
+    _write(path, f"{_PREFIX}{token}\n")
     return token
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file that is the user's alone from its first moment, and whole or not there."""
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(fresh, path)
 
 
 def read_token(root: Path, name: str) -> str:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from modelyard.catalog import Record, Yard, checked_name, open_yard
 from modelyard.errors import BundleError, DeploymentError, NameTakenError
 from modelyard.packaging import Bundle
 from modelyard.packaging import bundle as find_bundle
-from modelyard.targets.deployment import Deployment, deployment_lock
+from modelyard.targets.deployment import Deployment, deployment_lock, replaced_folder
 from modelyard.targets.plan import Plan
-from modelyard.targets.protocol import State, make_target
+from modelyard.targets.protocol import STATE_KEPT, State, make_target
 from modelyard.targets.tokens import forget_token, make_token
 from modelyard_runtime.predictor import class_key
 
@@ -56,7 +57,8 @@ def deploy(
         Whether to act. By default it acts at once only where the target costs nothing and stays on this
         machine.
     replace : bool
-        Stop a deployment of that name and put this one in its place: same URL, same token.
+        Stop a deployment of that name and put this one in its place: same URL, same token, same counters and
+        prediction log.
 
     Raises
     ------
@@ -127,16 +129,22 @@ def _place(yard: Yard, name: str, existing: Record | None) -> Iterator[State | N
     Yields the state of the deployment that is replaced, which has been stopped.
     """
     folder = yard.deployment_folder(name)
-    aside = folder.with_name(f"{name}.replaced")
+    aside = replaced_folder(folder)
     if existing is not None:
         make_target(existing.payload["target"], {}).stop(existing.payload["state"])
+        if aside.exists() and not folder.exists():  # a replacement was killed as it began
+            aside.rename(folder)
+        _move_state(aside, folder)
         shutil.rmtree(aside, ignore_errors=True)
         if folder.exists():
             folder.rename(aside)
     folder.mkdir(parents=True)
+    _move_state(aside, folder)
     try:
         yield None if existing is None else existing.payload["state"]
     except BaseException:
+        if existing is not None:
+            _move_state(folder, aside)
         shutil.rmtree(folder, ignore_errors=True)
         if existing is None:
             forget_token(yard.root, name)
@@ -149,3 +157,9 @@ def _place(yard: Yard, name: str, existing: Record | None) -> Iterator[State | N
                 make_target(existing.payload["target"], {}).start(existing.payload["state"])
         raise
     shutil.rmtree(aside, ignore_errors=True)
+
+
+def _move_state(origin: Path, to: Path) -> None:
+    """Move what a deployment keeps when it is replaced, unless that has been done."""
+    if (origin / STATE_KEPT).is_dir() and to.is_dir() and not (to / STATE_KEPT).exists():
+        (origin / STATE_KEPT).rename(to / STATE_KEPT)

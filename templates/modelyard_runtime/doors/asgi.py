@@ -1,8 +1,12 @@
-"""The HTTP door: a plain ASGI application that any ASGI server can run."""
+"""The HTTP door: a plain ASGI application that any ASGI server can run.
+
+``uvicorn --factory modelyard_runtime.doors.asgi:application`` serves it without BentoML.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import logging
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -14,33 +18,36 @@ import msgspec
 
 from modelyard_runtime.access import Gate
 from modelyard_runtime.bundle_format import MODEL_FOLDER
+from modelyard_runtime.child import ChildLostError
 from modelyard_runtime.contract import ContractBroken
-from modelyard_runtime.metrics import CONTENT_TYPE
-from modelyard_runtime.predictor import Predictor, PredictRequest, RequestError
-from modelyard_runtime.schema import openapi, request_schema
+from modelyard_runtime.doors import arrow, feedback, open_inference, pages, tensorflow_serving
+from modelyard_runtime.doors.exchange import JSON, Answered, Asked, Headers, Refused, Route, Routes
+from modelyard_runtime.doors.hot_path import HotPath, NotTaken
+from modelyard_runtime.doors.reading import BodyReader
+from modelyard_runtime.predictor import Predictor, RequestError
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-MAX_BODY_BYTES = 64 * 1024 * 1024
-#: Above this many bytes a body is decoded and predicted off the event loop, so that health checks go on.
-LARGE_BODY_BYTES = 64 * 1024
-
-#: The environment's name for the Bento's folder, where it is not the one that this file lies in.
+#: The environment variable that names the Bento to serve.
 BUNDLE = "MODELYARD_BUNDLE"
+#: Above this many bytes a body is decoded and predicted off the event loop, so that health checks go on.
+LARGE_BODY_BYTES = 128 * 1024
+#: How many requests may wait for a thread before others are told to come back.
+MAX_WAITING = 64
+RETRY_AFTER_S = 1
 
-_JSON = "application/json"
-_UNLOCKED = ("/healthz", "/readyz")
+_UNLOCKED = ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
+_PREDICT = "/predict"
+_FORMS = ("multipart/form-data", "text/html", "application/xml", "text/xml")
+_WITH_STATUS: dict[int, Headers] = {
+    401: ((b"www-authenticate", b"Bearer"),),
+    405: ((b"allow", b"GET, HEAD, POST"),),
+    503: ((b"retry-after", b"%d" % RETRY_AFTER_S),),
+}
 _log = logging.getLogger("modelyard_runtime")
-
-
-class _Refused(Exception):  # noqa: N818  # an answer, not an error of ours
-    def __init__(self, status: int, message: str, **more: Any) -> None:
-        super().__init__(message)
-        self.status = status
-        self.body = {"error": message, **more}
 
 
 class PredictorApp:
@@ -60,25 +67,30 @@ class PredictorApp:
         self._predictor = predictor
         self._gate = gate
         self._beyond = beyond
-        self._decode = msgspec.json.Decoder(PredictRequest).decode
         self._encode = msgspec.json.Encoder().encode
-        schema = self._encode(request_schema(predictor.contract))
-        document = self._encode(openapi(predictor.contract, predictor.manifest))
-        state = {"bundle": predictor.manifest["name"], "variant": predictor.variant}
-        ready = self._encode({"status": "ready", **state, "digest": predictor.manifest["digest"]})
-        self._pages: dict[str, Callable[[], tuple[str, bytes]]] = {
-            "/healthz": lambda: (_JSON, b'{"status":"alive"}'),
-            "/readyz": lambda: (_JSON, ready),
-            "/schema": lambda: (_JSON, schema),
-            "/openapi.json": lambda: (_JSON, document),
-            "/metrics": lambda: (CONTENT_TYPE, predictor.metrics.text()),
+        self._bodies = arrow.bodies(predictor)
+        self._routes: Routes = {
+            **pages.routes(predictor),
+            **feedback.routes(predictor),
+            **open_inference.routes(predictor),
+            **tensorflow_serving.routes(predictor),
+            _PREDICT: Route(("POST",), self._predict, is_work=True),
         }
+        self._read = BodyReader()
+        fast = predictor.fast is not None
+        self._hot = HotPath(predictor, gate, self._read, LARGE_BODY_BYTES) if fast else None
+        self._waiting = 0
+        predictor.recorder.start()
+        atexit.register(predictor.recorder.stop)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
+        if scope["type"] == "http":
+            if self._hot is not None and scope["path"] == _PREDICT and scope["method"] == "POST":
+                await self._fast(self._hot, scope, receive, send)
+            else:
+                await self._http(scope, receive, send)
+        elif scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
-        elif scope["type"] == "http":
-            await self._http(scope, receive, send)
         else:  # nothing of ours speaks WebSocket
             await send({"type": "websocket.close", "code": 1008})
 
@@ -92,52 +104,105 @@ class PredictorApp:
             if message["type"] == "lifespan.shutdown":
                 return
 
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _fast(self, hot: HotPath, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            body = await hot(scope, receive, send)
+        except NotTaken:
+            await self._http(scope, receive, send)
+        except Refused as refused:
+            await self._respond(scope, send, self._refusal(refused))
+        else:
+            if body is not None:
+                await self._http(scope, receive, send, body)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send, body: bytes | None = None) -> None:
         path = scope["path"]
         try:
-            if path not in _UNLOCKED and not self._gate.lets_in(_header(scope, b"authorization")):
-                raise _Refused(401, "this endpoint wants its token: Authorization: Bearer TOKEN")
-            if path == "/predict":
-                _only(scope, "POST")
-                status, kind, body = 200, _JSON, await self._predict(scope, receive)
-            elif path in self._pages:
-                _only(scope, "GET", "HEAD")
-                status, (kind, body) = 200, self._pages[path]()
-            elif self._beyond is not None:
-                await self._beyond(scope, receive, send)
-                return
-            else:
-                raise _Refused(404, f"no path {path}; see /openapi.json")
-        except _Refused as refused:
-            status, kind, body = refused.status, _JSON, self._encode(refused.body)
-        known = path == "/predict" or path in self._pages  # a stranger's paths must not fill the memory
-        self._predictor.metrics.responded(path if known else "other", status)
-        await _respond(send, status, kind, b"" if scope["method"] == "HEAD" else body, len(body))
+            headers = dict(scope["headers"])
+            if path not in _UNLOCKED and not self._gate.lets_in(headers.get(b"authorization")):
+                raise Refused(401, "this endpoint wants its token: Authorization: Bearer TOKEN")
+            route = self._routes.get(path)
+            if route is None:
+                if self._beyond is not None:
+                    await self._beyond(scope, receive, send)
+                    return
+                raise Refused(404, f"no path {path[:200]}; see /openapi.json")
+            if scope["method"] not in route.methods:
+                raise Refused(405, f"{path} takes {' or '.join(route.methods)}, not {scope['method']}")
+            if body is None:
+                posted = scope["method"] == "POST"
+                body = await self._read(headers.get(b"content-length"), receive) if posted else b""
+            if (packed := headers.get(b"content-encoding", b"identity")) != b"identity":
+                raise Refused(
+                    415, f"a body in {packed.decode('latin-1')[:40]!r} is not taken here; send it as it is"
+                )
+            kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower().decode("latin-1")
+            answered = await self._answer(route, Asked(scope["method"], path, kind, body, headers))
+        except Refused as refused:
+            answered = self._refusal(refused)
+        await self._respond(scope, send, answered)
 
-    async def _predict(self, scope: Scope, receive: Receive) -> bytes:
-        body = await _body(scope, receive)
-        if len(body) > LARGE_BODY_BYTES:
-            return await asyncio.to_thread(self._answer, body)
-        return self._answer(body)
+    def _refusal(self, refused: Refused) -> Answered:
+        return Answered(
+            self._encode(refused.body), JSON, refused.status, _WITH_STATUS.get(refused.status, ())
+        )
 
-    def _answer(self, body: bytes) -> bytes:
+    async def _respond(self, scope: Scope, send: Send, answered: Answered) -> None:
+        self._predictor.metrics.responded(scope["path"], answered.status)
+        body = answered.body
+        headers = [
+            (b"content-type", answered.kind.encode()),
+            (b"content-length", b"%d" % len(body)),
+            *answered.headers,
+        ]
+        await send({"type": "http.response.start", "status": answered.status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+    async def _answer(self, route: Route, asked: Asked) -> Answered:
+        quick = self._hot is not None and len(asked.body) <= LARGE_BODY_BYTES
+        if not route.is_work or quick:
+            return self._answered(route, asked)
+        if self._waiting >= MAX_WAITING:
+            raise Refused(503, f"{self._waiting} requests wait already; come back in {RETRY_AFTER_S} s")
+        self._waiting += 1
         try:
-            return self._encode(self._predictor.answer(self._decode(body)))
+            return await asyncio.to_thread(self._answered, route, asked)
+        finally:
+            self._waiting -= 1
+
+    def _answered(self, route: Route, asked: Asked) -> Answered:
+        try:
+            return route.answer(asked)
         except ContractBroken as broken:
-            raise _Refused(422, str(broken), violations=[asdict(v) for v in broken.violations]) from None
+            raise Refused(422, str(broken), violations=[asdict(v) for v in broken.violations]) from None
         except (RequestError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise _Refused(400, f"not a request: {error}") from None
+            raise Refused(400, f"not a request: {error}") from None
+        except Refused:
+            raise
+        except ChildLostError as lost:
+            _log.error("%s", lost)
+            raise Refused(503, "the model's process is gone and is being started again; come back") from None
         except Exception:  # noqa: BLE001  # the model's own mistakes: whole in the log, never to the client
             _log.exception("the model failed on a request that keeps the contract")
-            raise _Refused(500, "the model failed on these rows; the server's log says why") from None
+            raise Refused(500, "the model failed on these rows; the server's log says why") from None
+
+    def _predict(self, asked: Asked) -> Answered:
+        if asked.kind in self._bodies:
+            return self._bodies[asked.kind](asked)
+        if asked.kind in _FORMS:
+            raise Refused(
+                415, f"a body of {asked.kind} is not taken here; send application/json, see /openapi.json"
+            )
+        payload = self._encode(self._predictor.answer(asked.body))
+        if (log := self._predictor.recorder.log) is not None:
+            log.add(asked.body, payload)
+        return Answered(payload)
 
 
-def application() -> PredictorApp:
-    """Make the application of one bundle, for a server that takes a factory.
+def opened() -> Predictor:
+    """Return the predictor of the bundle that ``MODELYARD_BUNDLE`` names, or that this file lies in.
 
-    ``uvicorn --factory modelyard_runtime.doors.asgi:application --app-dir BENTO/src/runtime`` serves the bundle
-    in which this file lies, or the one in the folder ``MODELYARD_BUNDLE``. Who may ask says
-    `Gate.from_environment`.
+    The variable names a Bento's folder.
 
     Raises
     ------
@@ -146,42 +211,9 @@ def application() -> PredictorApp:
     """
     named = os.environ.get(BUNDLE)
     bento = Path(named).resolve() if named else Path(__file__).resolve().parents[4]
-    variant = f"v{bento.name}" if bento.name.isdigit() else "v1"
-    return PredictorApp(Predictor(bento / "src" / MODEL_FOLDER, variant), Gate.from_environment())
+    return Predictor(bento / "src" / MODEL_FOLDER, f"v{bento.name}" if bento.name.isdigit() else "v1")
 
 
-def _header(scope: Scope, name: bytes) -> bytes | None:
-    return next((value for key, value in scope["headers"] if key == name), None)
-
-
-def _only(scope: Scope, *methods: str) -> None:
-    if scope["method"] not in methods:
-        raise _Refused(405, f"{scope['path']} takes {' or '.join(methods)}, not {scope['method']}")
-
-
-async def _body(scope: Scope, receive: Receive) -> bytes:
-    too_large = _Refused(413, f"a body may have {MAX_BODY_BYTES} bytes; send the rows in parts")
-    stated = _header(scope, b"content-length") or b"0"
-    if stated.isdigit() and int(stated) > MAX_BODY_BYTES:
-        raise too_large
-    parts: list[bytes] = []
-    size, more = 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _Refused(400, "the client went away")
-        part = message.get("body", b"")
-        size += len(part)
-        if size > MAX_BODY_BYTES:
-            raise too_large
-        parts.append(part)
-        more = message.get("more_body", False)
-    return b"".join(parts)
-
-
-async def _respond(send: Send, status: int, kind: str, body: bytes, length: int) -> None:
-    headers = [(b"content-type", kind.encode()), (b"content-length", str(length).encode())]
-    if status == 401:
-        headers.append((b"www-authenticate", b"Bearer"))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+def application() -> PredictorApp:
+    """Return the application for the bundle that `opened` finds."""
+    return PredictorApp(opened(), Gate.from_environment())

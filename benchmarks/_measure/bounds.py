@@ -1,0 +1,46 @@
+"""What must be reached (issue 4), and what was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A limit on one figure: `least` or `most`."""
+
+    what: str
+    least: float | None = None
+    most: float | None = None
+
+    def judged(self, value: float | None) -> dict[str, Any]:
+        kept = (
+            value is not None
+            and (self.least is None or value >= self.least)
+            and (self.most is None or value <= self.most)
+        )
+        words = f"≥ {self.least:g}" if self.least is not None else f"≤ {self.most:g}"
+        return {"what": self.what, "value": value, "bound": words, "kept": kept}
+
+
+BOUNDS = {
+    "one_row_over_bare": Bound("1 row per request, over a bare uvicorn loop", least=0.8),
+    "one_row_over_bentoml_onnx": Bound("1 row per request, over BentoML's own ONNX service", least=15),
+    "one_row_over_bentoml_tutorial": Bound(
+        "1 row per request, over BentoML's tutorial with scikit-learn", least=200
+    ),
+    "many_rows_over_bare": Bound("64 rows per request, over a bare uvicorn loop", least=0.9),
+    "p99_over_p50_even": Bound("p99 over p50 at half load, requests evenly spaced", most=5),
+    "p99_over_p50_random": Bound("p99 over p50 at half load, requests at random moments", most=5),
+    "deploy_over_empty_serve": Bound("deploy to ready, over bentoml serve of an empty service", most=1.3),
+    "asgi_door_s": Bound("plain ASGI door to ready, seconds", most=2),
+    "killed_workers": Bound("workers that shared the load before one was killed", least=2),
+    "killed_failures_beyond_in_flight": Bound(
+        "requests that fail when a worker is killed, beyond its own", most=0
+    ),
+    "killed_miscounted_beyond_in_flight": Bound("requests that the counters then miss or invent", most=0),
+    "all_on": Bound("contract, token, metrics and prediction log were on (1 is yes)", least=1),
+    "batch_over_loop": Bound("batch, over calling the session in a loop over the same Parquet", least=0.9),
+    "batch_kept": Bound("benchmarks/batch.py kept all of its own bounds (1 is yes)", least=1),
+}

@@ -1,0 +1,206 @@
+"""Clients on raw sockets: one that keeps to a timetable, and one that counts what became of every request.
+
+Both spin on one core rather than sleep: a timer's millisecond would be five times what is measured.
+"""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import select
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+
+_ANSWER_S = 30.0
+
+
+class Connection:
+    """A connection with at most one request under way."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.settimeout(_ANSWER_S)
+        self._received = b""
+        self.own_port = int(self._socket.getsockname()[1])
+        self.since = 0.0
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def send(self, request: bytes, since: float) -> None:
+        """Send; `since` is when the request was due."""
+        self.since = since
+        self._socket.sendall(request)
+
+    def receive(self) -> int | None:
+        """Return the status once an answer is complete.
+
+        Raises
+        ------
+        ConnectionError
+            The server hung up.
+        """
+        part = self._socket.recv(262_144)
+        if not part:
+            raise ConnectionResetError("the server hung up")
+        self._received += part
+        head, found, body = self._received.partition(b"\r\n\r\n")
+        if not found:
+            return None
+        length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
+        if len(body) < length:
+            return None
+        self._received = b""
+        return int(head[9:12])
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@dataclass
+class Counted:
+    """What became of the requests of a closed loop."""
+
+    answered: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    failures: list[str] = field(default_factory=list)
+
+
+def paced(
+    port: int, requests: Sequence[bytes], rate: float, seconds: float, connections: int, *, at_random: bool
+) -> np.ndarray:
+    """Send `rate` requests a second whatever the answers do; return latencies, shape (requests,), in seconds.
+
+    A latency counts from the moment at which the request was due, also when no connection was free then, so that
+    a server that stalls is charged for everybody who would have waited. The moments are evenly spaced, as wrk2 has
+    them, or those of a Poisson process.
+    """
+    count = int(rate * seconds)
+    gaps = np.random.default_rng(0).exponential(1 / rate, count) if at_random else np.full(count, 1 / rate)
+    with _connected(port, connections) as (poll, open_), _without_gc():
+        idle, waiting = list(open_.values()), deque[float]()
+        coming = deque((time.perf_counter() + 0.01 + np.cumsum(gaps)).tolist())
+        bodies, latencies = itertools.cycle(requests), []
+        give_up = coming[-1] + _ANSWER_S
+        while len(latencies) < count:
+            now = time.perf_counter()
+            if now > give_up:
+                raise SystemExit(
+                    f"{rate:.0f} requests a second are too many: {len(latencies)} of {count} answered"
+                )
+            while coming and coming[0] <= now:
+                waiting.append(coming.popleft())
+            while waiting and idle:
+                idle.pop().send(next(bodies), waiting.popleft())
+            for descriptor, _ in poll.poll(0):
+                connection = open_[descriptor]
+                status = connection.receive()
+                if status is None:
+                    continue
+                if status != 200:
+                    raise SystemExit(f"an answer {status} at {rate:.0f} requests a second")
+                latencies.append(time.perf_counter() - connection.since)
+                idle.append(connection)
+    return np.array(latencies)
+
+
+def closed_loop(
+    port: int,
+    requests: Sequence[bytes],
+    seconds: float,
+    connections: int,
+    at: float | None = None,
+    then: Callable[[set[int]], None] | None = None,
+    apart: float = 0.0,
+) -> Counted:
+    """Let each connection ask again as soon as it was answered; count answers and failures.
+
+    A connection that breaks is a failed request, and is opened again. `at` seconds after the start, `then` is called
+    with the ports of the connections. They are opened `apart` seconds after one another: of several at once,
+    one worker takes all.
+    """
+    counted = Counted()
+    bodies = itertools.cycle(requests)
+    with _connected(port, connections, apart) as (poll, open_), _without_gc():
+        started = time.perf_counter()
+        for connection in open_.values():
+            connection.send(next(bodies), started)
+        while open_:
+            now = time.perf_counter()
+            if then is not None and at is not None and now - started >= at:
+                then({connection.own_port for connection in open_.values()})
+                then = None
+            if now - started > seconds + _ANSWER_S:
+                counted.failed += len(open_)
+                counted.failures += ["no answer"] * len(open_)
+                break
+            for descriptor, _ in poll.poll(0.01):
+                connection = open_[descriptor]
+                try:
+                    status = connection.receive()
+                    if status is None:
+                        continue
+                    if status == 200:
+                        counted.answered += 1
+                    else:
+                        counted.failed += 1
+                        counted.failures.append(str(status))
+                except OSError as error:
+                    counted.failed += 1
+                    counted.failures.append(type(error).__name__)
+                    _close(connection, poll, open_)
+                    connection = _open(port, poll, open_)
+                if time.perf_counter() - started < seconds:
+                    connection.send(next(bodies), time.perf_counter())
+                else:
+                    _close(connection, poll, open_)
+        counted.seconds = time.perf_counter() - started
+    return counted
+
+
+Open = dict[int, Connection]
+
+
+@contextmanager
+def _connected(port: int, connections: int, apart: float = 0.0) -> Iterator[tuple[select.epoll, Open]]:
+    open_: Open = {}
+    with select.epoll() as poll:
+        try:
+            for _ in range(connections):
+                _open(port, poll, open_)
+                time.sleep(apart)
+            yield poll, open_
+        finally:
+            for connection in list(open_.values()):
+                connection.close()
+
+
+def _open(port: int, poll: select.epoll, open_: Open) -> Connection:
+    connection = Connection(port)
+    open_[connection.fileno()] = connection
+    poll.register(connection.fileno(), select.EPOLLIN)
+    return connection
+
+
+def _close(connection: Connection, poll: select.epoll, open_: Open) -> None:
+    poll.unregister(connection.fileno())
+    del open_[connection.fileno()]
+    connection.close()
+
+
+@contextmanager
+def _without_gc() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

@@ -1,0 +1,29 @@
+"""Answers per second, server after server, round after round: a machine that drifts treats them all alike."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from _measure.peers import Peer
+from _measure.wrk import requests_per_second
+
+
+def interleaved(
+    peers: Sequence[Peer], rows: int, rounds: int, seconds: int, connections: int
+) -> dict[str, list[float]]:
+    """Return each server's answers per second in each round; every other round goes backwards."""
+    found: dict[str, list[float]] = {peer.name: [] for peer in peers}
+    for peer in peers:
+        requests_per_second(peer, rows, 1, connections)  # nobody is measured cold
+    for number in range(rounds):
+        for peer in peers if number % 2 == 0 else reversed(peers):
+            found[peer.name].append(requests_per_second(peer, rows, seconds, connections))
+    return found
+
+
+def ratio(found: dict[str, list[float]], ours: str, theirs: str) -> dict[str, Any]:
+    """Return the median of the rounds' ratios, and how far they spread."""
+    each = [a / b for a, b in zip(found[ours], found[theirs], strict=True)]
+    return {"median": statistics.median(each), "least": min(each), "most": max(each)}

@@ -1,0 +1,125 @@
+"""The prediction log: every request with its answer, appended in batches, bounded on disk.
+
+A line is one JSON object, ``{"time": …, "request": …, "answer": …}`` with the request's and the answer's own bytes,
+or, for feedback, ``{"time": …, "feedback": …}``. Each process appends to files of its own: no two ever meet in one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+FLUSH_S = 0.2
+SEGMENT_BYTES = 32 * 1024 * 1024
+LIMIT_BYTES = 1024 * 1024 * 1024
+LIMIT = "MODELYARD_LOG_BYTES"
+
+_log = logging.getLogger("modelyard_runtime")
+
+
+class PredictionLog:
+    """Appends lines to segments of a folder; the oldest segments go when the folder is full.
+
+    Lines wait in memory for at most `FLUSH_S` seconds: that is what a crash loses.
+
+    Parameters
+    ----------
+    folder : Path
+        Shared by the workers of one endpoint.
+    segment_bytes, limit_bytes : int
+        The size at which a new segment is begun, and that of all segments together.
+    """
+
+    def __init__(
+        self, folder: Path, *, segment_bytes: int = SEGMENT_BYTES, limit_bytes: int | None = None
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._segment_bytes = segment_bytes
+        self._limit = limit_bytes or int(os.environ.get(LIMIT, LIMIT_BYTES))
+        self._waiting: list[tuple[float, bytes, bytes]] = []
+        self._name = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self._number = 0
+        self._written = 0
+        self._file: int | None = None
+
+    def add(self, request: bytes, answer: bytes) -> None:
+        """Note a request and its answer, both JSON."""
+        self._waiting.append((time.time(), request, answer))
+
+    def feedback(self, body: bytes) -> None:
+        """Note labels that came later."""
+        self._waiting.append((time.time(), body, b""))
+
+    def flush(self) -> None:
+        """Append what waits; call it on one thread only."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        content = b"".join(map(_line, waiting))
+        try:
+            if self._file is None or self._written >= self._segment_bytes:
+                self._next_segment()
+            assert self._file is not None
+            os.write(self._file, content)
+            self._written += len(content)
+        except OSError as error:  # a full disk must not stop an endpoint
+            _log.error("the prediction log cannot be written, %d lines are lost: %s", len(waiting), error)
+
+    def _next_segment(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+        self._make_room()
+        path = self._folder / f"{time.time_ns():020d}-{self._name}-{self._number:06d}.jsonl"
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._number += 1
+        self._written = 0
+
+    def _make_room(self) -> None:
+        sizes = [(path, path.stat().st_size) for path in sorted(self._folder.glob("*.jsonl"))]
+        total = sum(size for _, size in sizes) + self._segment_bytes
+        for path, size in sizes:
+            if total <= self._limit:
+                break
+            path.unlink(missing_ok=True)
+            total -= size
+
+
+def _line(entry: tuple[float, bytes, bytes]) -> bytes:
+    at, request, answer = entry
+    if b"\n" in request:  # between values only: a text in JSON has it escaped
+        request = request.replace(b"\n", b" ")
+    if not answer:
+        return b'{"time":%.3f,"feedback":%b}\n' % (at, request)
+    return b'{"time":%.3f,"request":%b,"answer":%b}\n' % (at, request, answer)
+
+
+class Ticker:
+    """Calls work every `FLUSH_S` seconds on a thread of its own, and once more when it is stopped."""
+
+    def __init__(self, *work: Callable[[], None]) -> None:
+        self._work = work
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="modelyard-ticker", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stop.wait(FLUSH_S):
+            self._once()
+        self._once()
+
+    def _once(self) -> None:
+        for work in self._work:
+            try:
+                work()
+            except Exception:  # noqa: BLE001  # what is counted must not stop what is served
+                _log.exception("counting or logging failed")
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(timeout=5)
