@@ -119,10 +119,23 @@ test-torch: env-torch ## torch modules become bundles
 quick: $(VENV)/.dev ## the tests that need neither browser nor wheel
 	$(BIN)/python -m pytest -m "not browser and not wheel"
 
+.PHONY: wrk
+wrk:
+	@command -v wrk >/dev/null || { \
+	  if [ -f /etc/debian_version ] && [ "$$(id -u)" = 0 ]; then \
+	    apt-get update -qq && apt-get install -y -qq --no-install-recommends wrk; \
+	  else echo "wrk is not installed: a slower Python client is used; type: sudo apt-get install wrk"; fi; }
+
 .PHONY: bench
-bench: $(VENV)/.base ## measure start-up, deploy, and what a bundle weighs
+bench: $(VENV)/.base wrk ## measure start-up, bundles, serving, batch
 	$(BIN)/python benchmarks/startup.py --json
 	$(BIN)/python benchmarks/bundles.py --json
+	$(BIN)/python benchmarks/hot_path.py --json
+	$(BIN)/python benchmarks/serving.py --json
+
+.PHONY: bench-check
+bench-check: $(VENV)/.base wrk ## hold what serving must reach against its bounds
+	$(BIN)/python benchmarks/check.py
 
 .PHONY: clean
 clean: ## remove environments and build outputs (never .modelyard)

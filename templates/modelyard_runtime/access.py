@@ -44,6 +44,7 @@ class Gate:
         self._file = file
         self._seen: tuple[int, int, int] | None = None
         self._look_at = 0.0
+        self._last = b""  # the header that was let in last: nearly always the next one too
 
     @classmethod
     def from_environment(cls) -> Gate:
@@ -58,14 +59,22 @@ class Gate:
     def lets_in(self, authorization: bytes | None) -> bool:
         if self._open:
             return True
+        if self._file is not None and time.monotonic() >= self._look_at:
+            self._look(self._file)
+        if authorization and self._last and hmac.compare_digest(authorization, self._last):
+            return True
+        if self._is_known(authorization):
+            self._last = authorization or b""
+            return True
+        return False
+
+    def _is_known(self, authorization: bytes | None) -> bool:
         scheme, _, token = (authorization or b"").partition(b" ")
         if scheme.lower() != b"bearer" or not token:
             return False
         found = hashlib.sha256(token.strip()).hexdigest().encode()
         if self._file is None:
             return self._knows(found)
-        if time.monotonic() >= self._look_at:
-            self._look(self._file)
         return self._knows(found) or (self._look(self._file) and self._knows(found))
 
     def _knows(self, found: bytes) -> bool:
@@ -82,5 +91,5 @@ class Gate:
             self._hashes = tuple(file.read_bytes().split())
         except OSError:  # gone, or not ours to read: nobody is known
             seen, self._hashes = None, ()
-        self._seen = seen
+        self._seen, self._last = seen, b""
         return True

@@ -81,10 +81,11 @@ class Decoder:
         rows: _Rows = request.rows if by_name else request.data
         if not rows:
             return None
-        return {
-            name: fill(list(map(named if by_name else placed, rows)))
-            for name, fill, named, placed in self._blocks
-        }, len(rows)
+        feed = {}
+        for name, fill, named, placed in self._blocks:
+            take = named if by_name else placed
+            feed[name] = fill([take(row) for row in rows] if len(rows) == 1 else list(map(take, rows)))
+        return feed, len(rows)
 
 
 def _type_of(column: Column) -> Any:

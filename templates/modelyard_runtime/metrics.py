@@ -21,6 +21,7 @@ STATE_FOLDER = "MODELYARD_STATE"
 
 _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16384)
+_SECONDS_SUM, _ROWS_SUM = len(_SECONDS) + 1, len(_ROWS) + 1  # where a histogram's last cell is
 _STATUSES = (200, 400, 401, 404, 405, 408, 413, 415, 422, 429, 500, 503)
 _OTHER = "other"
 #: Paths that are counted by name; those of a protocol count as its first part, and a stranger's as ``other``.
@@ -100,6 +101,9 @@ class Metrics:
         self._lock = threading.Lock()  # large bodies are answered on threads
         self._cells = Cells(start, None if folder is None else folder / "metrics", layout)
         self._own = self._cells.own
+        self._row_cell, self._second_cell, self._size_cell = (
+            self._rows.start, self._seconds.start, self._sizes.start,
+        )  # fmt: skip
         self._class_cells = {label: self._predictions.slot[(name,)] for label, name in classes}
         self._path_cells = {path: self._requests.slot[(path, statuses[0])] for path in _PATHS}
         self._status_steps = {status: step for step, status in enumerate(_STATUSES)}
@@ -108,9 +112,11 @@ class Metrics:
         """Count one request that was answered: its predictions by class, and the columns that were flagged."""
         own, cells = self._own, self._class_cells
         with self._lock:
-            own[self._rows.start] += rows
-            _observe(own, self._seconds, seconds)
-            _observe(own, self._sizes, rows)
+            own[self._row_cell] += rows
+            own[self._second_cell + bisect_left(_SECONDS, seconds)] += 1
+            own[self._second_cell + _SECONDS_SUM] += seconds
+            own[self._size_cell + bisect_left(_ROWS, rows)] += 1
+            own[self._size_cell + _ROWS_SUM] += rows
             if cells:
                 for label in labels:
                     own[cells[label]] += 1
@@ -194,8 +200,3 @@ class _Histogram(_Counters):
             list(labels.values()), list(zip(bounds, np.cumsum(counts).tolist(), strict=True)), whole
         )
         return family
-
-
-def _observe(own: Any, histogram: _Counters, value: float) -> None:
-    own[histogram.start + bisect_left(histogram.bounds, value)] += 1
-    own[histogram.start + histogram.size - 1] += value

@@ -12,6 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 
 FLUSH_S = 0.2
@@ -61,7 +62,7 @@ class PredictionLog:
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
-        content = b"".join(map(_line, waiting))
+        content = b"".join(chain.from_iterable(map(_line, waiting)))
         try:
             if self._file is None or self._written >= self._segment_bytes:
                 self._next_segment()
@@ -90,13 +91,14 @@ class PredictionLog:
             total -= size
 
 
-def _line(entry: tuple[float, bytes, bytes]) -> bytes:
+def _line(entry: tuple[float, bytes, bytes]) -> tuple[bytes, ...]:
+    """Return the pieces of a line; to put them together once for all lines is cheaper than once for each."""
     at, request, answer = entry
     if b"\n" in request:  # between values only: a text in JSON has it escaped
         request = request.replace(b"\n", b" ")
     if not answer:
-        return b'{"time":%.3f,"feedback":%b}\n' % (at, request)
-    return b'{"time":%.3f,"request":%b,"answer":%b}\n' % (at, request, answer)
+        return b'{"time":%.3f,"feedback":' % at, request, b"}\n"
+    return b'{"time":%.3f,"request":' % at, request, b',"answer":', answer, b"}\n"
 
 
 class Ticker:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import gc
 import logging
 import os
+import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import asdict
 from pathlib import Path
@@ -38,6 +40,8 @@ LARGE_BODY_BYTES = 128 * 1024
 #: How many requests may wait for a thread before others are told to come back.
 MAX_WAITING = 64
 RETRY_AFTER_S = 1
+
+_SWITCH_S = 0.0005  # how long a thread may hold the interpreter while a request waits for it
 
 _UNLOCKED = ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
 _PREDICT = "/predict"
@@ -80,6 +84,7 @@ class PredictorApp:
         fast = predictor.fast is not None
         self._hot = HotPath(predictor, gate, self._read, LARGE_BODY_BYTES) if fast else None
         self._waiting = 0
+        _settle()
         predictor.recorder.start()
         atexit.register(predictor.recorder.stop)
 
@@ -197,6 +202,13 @@ class PredictorApp:
         if (log := self._predictor.recorder.log) is not None:
             log.add(asked.body, payload)
         return Answered(payload)
+
+
+def _settle() -> None:
+    """Spare requests what would hold them up: collecting what is there for good, and a thread that counts."""
+    gc.collect()
+    gc.freeze()
+    sys.setswitchinterval(_SWITCH_S)
 
 
 def opened() -> Predictor:

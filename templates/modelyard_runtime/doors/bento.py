@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ class PredictorService(Service):  # type: ignore[misc, type-arg, unused-ignore]
 
     def to_asgi(self, is_main: bool = True) -> Any:
         """Return the application that one worker runs; the model is checked and loaded here."""
+        logging.getLogger(
+            "uvicorn.access"
+        ).propagate = False  # else each request would make a line for nobody
         version = self.bento.tag.version if self.bento is not None else None
         predictor = Predictor(SOURCE / MODEL_FOLDER, variant=f"v{version}" if version else "v1")
         return PredictorApp(predictor, Gate.from_environment(), beyond=super().to_asgi(is_main=is_main))
