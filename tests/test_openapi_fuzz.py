@@ -1,4 +1,4 @@
-"""schemathesis reads the endpoint's own OpenAPI document and sends what it allows, and what it does not: never a 5xx."""
+"""schemathesis sends what the endpoint's own OpenAPI document allows, and what it does not: never a 5xx."""
 
 from __future__ import annotations
 
