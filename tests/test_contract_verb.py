@@ -187,14 +187,18 @@ def test_a_change_is_the_next_version_with_the_same_model_which_serves_the_new_c
     assert any(record.name == "people:2" for record in modelyard.yard().bundles)
 
 
-def test_only_the_columns_of_the_card_are_written_anew(people: Bundle) -> None:
+def test_the_card_says_the_new_column_the_rows_that_are_left_and_what_was_changed(people: Bundle) -> None:
     bundle = modelyard.contract("people", policy={"town": "reject"}).bundle
     old, new = ((b.model_folder / "card.md").read_text() for b in (people, bundle))
     assert render("bundle/columns.md.j2", columns=people.contract.columns) in old  # one format in both places
     assert f"| town | {bundle.contract.columns[2].learned} | reject |" in new
     assert "contract changed from people:1: town: flag → reject" in new
     added = set(new.splitlines()) - set(old.splitlines())
-    assert len(added) == 2
+    assert {line.partition(" ")[0] + " " + line.split()[1] for line in added} == {
+        "| town",
+        "| golden",
+        "- contract",
+    }
     assert [h for h in old.splitlines() if h.startswith("#")] == [
         h for h in new.splitlines() if h.startswith("#")
     ]
