@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import strategies as st
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, SplineTransformer, StandardScaler
+
+
+@contextmanager
+def a_place_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Give a fixture of a whole module a project, a store and keys of its own; yield the project's folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("place")
+        patch.setenv("BENTOML_HOME", str(folder / "bentoml"))
+        patch.setenv("MODELYARD_CONFIG_DIR", str(folder / "config"))
+        patch.chdir(folder)
+        yield folder
+
 
 NUMBERS, TEXTS = ["age", "income"], ["town"]
 

@@ -24,18 +24,14 @@ from modelyard_runtime.doors import arrow
 from modelyard_runtime.doors.arrow import FILE, PARQUET, STREAM, bodies
 from modelyard_runtime.doors.exchange import Answered, Asked, Refused
 from modelyard_runtime.predictor import Predictor, RequestError
-from people import FRAME, MODEL, ROW, TARGET
+from people import FRAME, MODEL, ROW, TARGET, a_place_of_its_own
 
 KINDS = (STREAM, FILE, PARQUET)
 
 
 @pytest.fixture(scope="module")
 def predictor(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("made")
-        patch.setenv("BENTOML_HOME", str(folder / "bentoml"))
-        patch.setenv("MODELYARD_CONFIG_DIR", str(folder / "config"))
-        patch.chdir(folder)
+    with a_place_of_its_own(tmp_path_factory):
         bundle = modelyard.package(MODEL, FRAME, TARGET, name="people")
     return Predictor(bundle.model_folder, "v3")
 

@@ -21,18 +21,14 @@ from modelyard.packaging import Bundle
 from modelyard.packaging.locking import asgi_lock, pinned, runtime_lock
 from modelyard.targets.processes import free_port
 from modelyard_runtime.access import token_hash
-from people import FRAME, MODEL, ROW, TARGET
+from people import FRAME, MODEL, ROW, TARGET, a_place_of_its_own
 
 FACTORY = "modelyard_runtime.doors.asgi:application"
 
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("made")
-        patch.setenv("BENTOML_HOME", str(folder / "bentoml"))
-        patch.setenv("MODELYARD_CONFIG_DIR", str(folder / "config"))
-        patch.chdir(folder)
+    with a_place_of_its_own(tmp_path_factory):
         return modelyard.package(MODEL, FRAME, TARGET, name="people")
 
 

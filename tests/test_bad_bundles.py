@@ -19,7 +19,7 @@ import modelyard
 from modelyard.errors import BundleError
 from modelyard.packaging import Bundle
 from modelyard_runtime.bundle_format import FORMAT, canonical, digest, read_manifest
-from people import FRAME, MODEL, TARGET
+from people import FRAME, MODEL, TARGET, a_place_of_its_own
 
 CAPTURED = Path(__file__).parent / "bundles" / "format-1-captured"
 Change = Callable[[Path], object]
@@ -27,11 +27,7 @@ Change = Callable[[Path], object]
 
 @pytest.fixture(scope="module")
 def packaged(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("made")
-        patch.setenv("BENTOML_HOME", str(folder / "bentoml"))
-        patch.setenv("MODELYARD_CONFIG_DIR", str(folder / "config"))
-        patch.chdir(folder)
+    with a_place_of_its_own(tmp_path_factory):
         return modelyard.package(MODEL, FRAME, TARGET, name="people")
 
 

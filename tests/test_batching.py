@@ -15,18 +15,14 @@ from modelyard_runtime.access import Gate
 from modelyard_runtime.batching import Batcher
 from modelyard_runtime.doors.asgi import PredictorApp
 from modelyard_runtime.predictor import Predictor
-from people import FRAME, MODEL, ROW, TARGET
+from people import FRAME, MODEL, ROW, TARGET, a_place_of_its_own
 
 ROWS = [{**ROW, "age": age, "town": town} for age in range(20, 60) for town in ("Bern", None)]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with pytest.MonkeyPatch.context() as patch:
-        root = tmp_path_factory.mktemp("batching")
-        patch.setenv("BENTOML_HOME", str(root / "bentoml"))
-        patch.setenv("MODELYARD_CONFIG_DIR", str(root / "config"))
-        patch.chdir(root)
+    with a_place_of_its_own(tmp_path_factory):
         yield modelyard.package(MODEL, FRAME, TARGET, name="batching").model_folder
 
 

@@ -17,7 +17,7 @@ import pytest
 import modelyard
 from modelyard.errors import PackagingWarning
 from modelyard.packaging import Bundle
-from people import FRAME, MODEL, TARGET, UNCONVERTED
+from people import FRAME, MODEL, TARGET, UNCONVERTED, a_place_of_its_own
 
 DOCS = (Path(__file__).parents[1] / "docs" / "bundle.md").read_text(encoding="utf-8")
 COMMITTED = sorted((Path(__file__).parent / "bundles").glob("format-1-*"))
@@ -27,11 +27,7 @@ NAMED_BY_OTHERS = ("parameters", "tools", "training", "summary")
 
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bundle]:
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("made")
-        patch.setenv("BENTOML_HOME", str(folder / "bentoml"))
-        patch.setenv("MODELYARD_CONFIG_DIR", str(folder / "config"))
-        patch.chdir(folder)
+    with a_place_of_its_own(tmp_path_factory):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PackagingWarning)
             other = modelyard.package(UNCONVERTED, FRAME, TARGET, name="other")

@@ -18,7 +18,7 @@ from modelyard.errors import BundleError, NameTakenError, UsageError
 from modelyard.packaging import Bundle
 from modelyard.packaging.continuous import write_ci
 from modelyard.packaging.locking import pins
-from people import FRAME, MODEL, TARGET
+from people import FRAME, MODEL, TARGET, a_place_of_its_own
 
 POLICY = {"age": "reject", "income": "clip", "town": "flag"}
 UV = [str(Path(sys.executable).with_name("uv")), "-q"]
@@ -26,11 +26,7 @@ UV = [str(Path(sys.executable).with_name("uv")), "-q"]
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("made")
-        patch.setenv("BENTOML_HOME", str(folder / "bentoml"))
-        patch.setenv("MODELYARD_CONFIG_DIR", str(folder / "config"))
-        patch.chdir(folder)
+    with a_place_of_its_own(tmp_path_factory):
         return modelyard.package(MODEL, FRAME, TARGET, name="peo-ple", policy=POLICY)
 
 

@@ -26,7 +26,7 @@ from modelyard_runtime.contract import ContractBroken
 from modelyard_runtime.doors.exchange import Answered, Asked
 from modelyard_runtime.doors.open_inference import routes
 from modelyard_runtime.predictor import Predictor, RequestError
-from people import FRAME, MODEL, ROW, TARGET, rows
+from people import FRAME, MODEL, ROW, TARGET, a_place_of_its_own, rows
 
 #: An interpreter that has tritonclient[http]; `make env-triton` builds it.
 CLIENT = Path(os.environ.get("MODELYARD_TRITON", Path(__file__).parents[1] / ".env-triton/bin/python"))
@@ -36,11 +36,7 @@ INFER = "/v2/models/people/infer"
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("made")
-        patch.setenv("BENTOML_HOME", str(folder / "bentoml"))
-        patch.setenv("MODELYARD_CONFIG_DIR", str(folder / "config"))
-        patch.chdir(folder)
+    with a_place_of_its_own(tmp_path_factory):
         return modelyard.package(MODEL, FRAME, TARGET, name="people")
 
 

@@ -33,7 +33,7 @@ from modelyard_runtime.doors import api, wsgi
 from modelyard_runtime.doors.arrow import PARQUET, STREAM
 from modelyard_runtime.doors.asgi import PredictorApp
 from modelyard_runtime.predictor import Predictor
-from people import FRAME, MODEL, ROW, TARGET
+from people import FRAME, MODEL, ROW, TARGET, a_place_of_its_own
 
 TOKEN = {"Authorization": "Bearer secret"}
 BODY = {"rows": [ROW, {**ROW, "income": None}]}
@@ -41,11 +41,7 @@ BODY = {"rows": [ROW, {**ROW, "income": None}]}
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("made")
-        patch.setenv("BENTOML_HOME", str(folder / "bentoml"))
-        patch.setenv("MODELYARD_CONFIG_DIR", str(folder / "config"))
-        patch.chdir(folder)
+    with a_place_of_its_own(tmp_path_factory):
         return modelyard.package(MODEL, FRAME, TARGET, name="people")
 
 

@@ -19,7 +19,7 @@ import modelyard
 from modelyard_runtime.access import token_hash
 from modelyard_runtime.doors.exchange import Refused
 from modelyard_runtime.doors.reading import MAX_BODY_BYTES, BodyReader
-from people import FRAME, MODEL, ROW, TARGET
+from people import FRAME, MODEL, ROW, TARGET, a_place_of_its_own
 from test_asgi_door import served
 
 TOKEN = {"Authorization": "Bearer secret"}
@@ -52,11 +52,7 @@ class Endpoint:
 
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("protected")
-        patch.setenv("BENTOML_HOME", str(folder / "bentoml"))
-        patch.setenv("MODELYARD_CONFIG_DIR", str(folder / "config"))
-        patch.chdir(folder)
+    with a_place_of_its_own(tmp_path_factory) as folder:
         bundle = modelyard.package(MODEL, FRAME, TARGET, name="people")
         (folder / "hashes").write_text(token_hash("secret"))
         told = {"MODELYARD_TOKEN_HASHES": str(folder / "hashes"), "MODELYARD_STATE": str(folder / "state")}

@@ -21,16 +21,21 @@ from modelyard_runtime.bundle_format import FORMAT, BundleError, canonical, read
 from modelyard_runtime.doors.asgi import PredictorApp
 from modelyard_runtime.doors.reading import MAX_BODY_BYTES
 from modelyard_runtime.predictor import Predictor
-from people import FRAME, MODEL, ROW, TARGET, UNCONVERTED, answered_as_the_notebook_does, rows
+from people import (
+    FRAME,
+    MODEL,
+    ROW,
+    TARGET,
+    UNCONVERTED,
+    a_place_of_its_own,
+    answered_as_the_notebook_does,
+    rows,
+)
 
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("made")
-        patch.setenv("BENTOML_HOME", str(folder / "bentoml"))
-        patch.setenv("MODELYARD_CONFIG_DIR", str(folder / "config"))
-        patch.chdir(folder)
+    with a_place_of_its_own(tmp_path_factory):
         return modelyard.package(MODEL, FRAME, TARGET, name="people")
 
 
@@ -197,13 +202,11 @@ def test_any_row_is_answered_as_the_notebook_answers_or_refused_and_never_an_err
 
 @pytest.fixture(scope="module")
 def python_app(tmp_path_factory: pytest.TempPathFactory) -> PredictorApp:
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("python")
-        patch.setenv("BENTOML_HOME", str(folder / "bentoml"))
-        patch.setenv("MODELYARD_CONFIG_DIR", str(folder / "config"))
-        patch.chdir(folder)
-        with pytest.warns(PackagingWarning, match="SplineTransformer has no ONNX converter"):
-            bundle = modelyard.package(UNCONVERTED, FRAME, TARGET, name="python")
+    with (
+        a_place_of_its_own(tmp_path_factory),
+        pytest.warns(PackagingWarning, match="SplineTransformer has no ONNX converter"),
+    ):
+        bundle = modelyard.package(UNCONVERTED, FRAME, TARGET, name="python")
     assert bundle.manifest["model"]["kind"] == "hybrid"
     return PredictorApp(Predictor(bundle.model_folder), Gate([token_hash("secret")]))
 
