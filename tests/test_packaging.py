@@ -48,7 +48,8 @@ X, y = load_breast_cancer(return_X_y=True, as_frame=True)
 MODEL = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(X, y)
 LAYOUT = {
     "manifest.json", "model.onnx", "contract.json", "golden.jsonl", "profile.json", "parity.json", "lock.txt",
-    "lock-api.txt", "lock-arrow.txt", "lock-asgi.txt", "lock-bento.txt", "lock-wsgi.txt", "card.md", "sbom.cdx.json", "signature",
+    "lock-api.txt", "lock-arrow.txt", "lock-asgi.txt", "lock-bento.txt", "lock-wsgi.txt",
+    "card.md", "sbom.cdx.json", "signature",
 }  # fmt: skip
 
 
