@@ -107,6 +107,6 @@ def test_a_damaged_bundle_is_never_served(bundle: Bundle, tmp_path: Path) -> Non
 def test_the_doors_lock_is_uvicorn_and_what_it_requires_beside_the_runtimes_own() -> None:
     lock = asgi_lock()
     assert lock == asgi_lock() == sorted(lock)
-    assert set(pinned(lock)) == {"uvicorn", "click", "h11", "httptools", "uvloop"}
+    assert set(pinned(lock)) == {"uvicorn", "click", "h11", "httptools"}
     assert not set(pinned(lock)) & set(pinned(runtime_lock()))
     assert all("  # record:" in line for line in lock)

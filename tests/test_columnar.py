@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelyard_runtime.columnar import Screen, fits, told
+from modelyard.batch.columnar import Screen, fits, told
 from modelyard_runtime.contract import POLICIES, Column, Contract, ContractBroken, as_array
 
 INPUTS = [

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pandas as pd
 import pytest
 
@@ -19,8 +17,7 @@ def card(bundle: Bundle) -> str:
 
 
 def golden_rows(bundle: Bundle) -> list[dict[str, object]]:
-    lines = (bundle.model_folder / "golden.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line)["row"] for line in lines]
+    return bundle.golden()[0]
 
 
 def test_the_card_has_data_metrics_parity_columns_and_limits() -> None:

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from modelyard_runtime.bundle_format import GOLDEN, BundleError
+from modelyard_runtime.bundle_format import BundleError, read_golden
 from modelyard_runtime.contract import ContractBroken
 from modelyard_runtime.predictor import Predictor
 
@@ -25,8 +25,7 @@ def replay(folder: Path) -> dict[str, Any]:
     started = time.perf_counter()
     predictor = Predictor(folder)
     load_s = time.perf_counter() - started
-    lines = (folder / GOLDEN).read_text(encoding="utf-8").splitlines()
-    golden = [json.loads(line) for line in lines]
+    golden = read_golden(folder)
     tolerance = predictor.manifest["parity"]["tolerance"]
     has_probabilities = predictor.manifest["model"]["classes"] is not None and golden[0]["probabilities"]
     names = (

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,22 @@ def tree_digest(folder: Path) -> str:
             }
         )
     )
+
+
+def read_golden(folder: Path) -> list[dict[str, Any]]:
+    """Return the golden rows of a bundle: ``row`` (value by column), ``prediction`` and ``probabilities`` of each.
+
+    A row is written as its values in the order of the contract's columns; in older bundles, by column.
+    """
+    names = [column["name"] for column in json.loads((folder / CONTRACT).read_bytes())["columns"]]
+    lines = [json.loads(line) for line in (folder / GOLDEN).read_text(encoding="utf-8").splitlines()]
+    return [{**line, "row": golden_row(line, names)} for line in lines]
+
+
+def golden_row(line: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Return the row of one line of the golden rows, by column."""
+    row = line["row"]
+    return dict(row) if isinstance(row, dict) else dict(zip(names, row, strict=True))
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

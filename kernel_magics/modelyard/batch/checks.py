@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from modelyard.batch.chunks import Scorer
+from modelyard.batch.columnar import fits
 from modelyard.batch.sources import Source
 from modelyard.errors import InvalidInputError, UnknownNameError, UsageError, did_you_mean, listing
-from modelyard_runtime.columnar import fits
 
 
 def kept_columns(source: Source, keep: str | Sequence[str]) -> list[str]:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from modelyard.batch.chunks import Answers, Chunk, Layout
+from modelyard.batch.columnar import Screen, Screened, told
 from modelyard.errors import BundleError
 from modelyard.packaging import Bundle
 from modelyard_runtime import bundle_format
-from modelyard_runtime.columnar import Screen, Screened, told
 from modelyard_runtime.models import OnnxModel, Outputs, load_model
 from modelyard_runtime.predictor import class_key
 

@@ -13,11 +13,11 @@ import numpy as np
 import pyarrow as pa
 
 from modelyard.batch.chunks import Answers, Chunk, Layout
+from modelyard.batch.columnar import told
 from modelyard.catalog import Yard
 from modelyard.errors import DeploymentError, UnknownNameError
 from modelyard.packaging import Bundle, bundle
 from modelyard.targets import Deployment
-from modelyard_runtime.columnar import told
 from modelyard_runtime.contract import Contract, ContractBroken, Violation
 from modelyard_runtime.predictor import class_key
 

@@ -204,7 +204,8 @@ def _golden_rows(first: Bundle, wished: Contract) -> tuple[list[str], list[str]]
 
     def fitting() -> Iterator[str]:
         for line in lines:
-            table = {name: [value] for name, value in json.loads(line)["row"].items()}
+            row = bundle_format.golden_row(json.loads(line), first.contract.names)
+            table = {name: [value] for name, value in row.items()}
             try:
                 checked, _ = wished.check(table, 1)
             except ContractBroken:

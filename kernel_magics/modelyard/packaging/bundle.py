@@ -206,8 +206,7 @@ class Bundle(Result):
 
     def golden(self) -> tuple[list[dict[str, Any]], list[Any]]:
         """Return the golden rows as mappings, and the prediction that each must get."""
-        text = (self.model_folder / bundle_format.GOLDEN).read_text(encoding="utf-8")
-        lines = [json.loads(line) for line in text.splitlines()]
+        lines = bundle_format.read_golden(self.model_folder)
         return [line["row"] for line in lines], [line["prediction"] for line in lines]
 
     def sentence(self) -> str:

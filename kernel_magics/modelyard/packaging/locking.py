@@ -42,8 +42,8 @@ def bento_lock() -> list[str]:
 
 
 def asgi_lock() -> list[str]:
-    """Return what the plain ASGI door adds: uvicorn, what makes it fast, and what they require."""
-    return _closed(["uvicorn", "httptools", "uvloop"])
+    """Return what the plain ASGI door adds: uvicorn, a parser in C, and what they require."""
+    return _closed(["uvicorn", "httptools"])
 
 
 def api_lock() -> list[str]:

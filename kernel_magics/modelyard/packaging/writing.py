@@ -56,7 +56,10 @@ class Draft:
 def drafted_files(draft: Draft) -> dict[str, bytes]:
     """Return what the notebook puts into a bundle, by name: what the gates look at before anything is written."""
     contents = {name: content for name, (content, _) in _files(draft).items()}
-    return contents | {bundle_format.MANIFEST: bundle_format.canonical(_said(draft))}
+    return contents | {
+        bundle_format.MANIFEST: bundle_format.canonical(_said(draft)),
+        bundle_format.GOLDEN: _golden_lines(draft, named=True),  # so that what is found has a column's name
+    }
 
 
 def write_source(draft: Draft, source: Path) -> dict[str, Any]:
@@ -89,7 +92,10 @@ def _files(draft: Draft) -> dict[str, tuple[bytes, str]]:
         **{name: (content, _maker(name)) for name, content in draft.form.files.items()},
         bundle_format.CONTRACT: (_pretty(draft.contract.to_json()), "learned from the training table"),
         bundle_format.GOLDEN: (_golden_lines(draft), f"{GOLDEN_SOURCES[rows]}, answered by the estimator"),
-        bundle_format.PROFILE: (_pretty(draft.profile), "learned from the training table"),
+        bundle_format.PROFILE: (
+            _lines([bundle_format.canonical(draft.profile).decode()]),
+            "learned from the training table",
+        ),
         "parity.json": (_pretty(_parity(draft)), "the runtime's answers beside the estimator's"),
         "lock.txt": (_lines(draft.lock), "installed distributions, closed over what they require"),
         "lock-asgi.txt": (_lines(locking.asgi_lock()), "what the plain ASGI door adds"),
@@ -169,17 +175,19 @@ def _parity(draft: Draft) -> dict[str, Any]:
     }
 
 
-def _golden_lines(draft: Draft) -> bytes:
+def _golden_lines(draft: Draft, *, named: bool = False) -> bytes:
+    """Return the golden rows, a line each; their values in the order of the contract's columns, or `named`."""
     table = as_table(draft.golden)
-    names = list(table)
+    names = draft.contract.names
     predictions = draft.expected.predictions.tolist()
     probabilities = draft.expected.probabilities
     lines = []
-    for row in range(len(draft.golden)):
+    for number in range(len(draft.golden)):
+        row = {name: table[name][number] for name in names}
         line = {
-            "row": {name: table[name][row] for name in names},
-            "prediction": predictions[row],
-            "probabilities": None if probabilities is None else np.asarray(probabilities[row]).tolist(),
+            "row": row if named else list(row.values()),
+            "prediction": predictions[number],
+            "probabilities": None if probabilities is None else np.asarray(probabilities[number]).tolist(),
         }
-        lines.append(json.dumps(line, ensure_ascii=False, allow_nan=False))
+        lines.append(json.dumps(line, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
     return _lines(lines)
