@@ -121,7 +121,6 @@ def compared(bundle: Any, model: Any, X: Any, folder: Path, wanted: argparse.Nam
     """Measure what needs the peers: throughput and latency."""
     from _measure import peers
     from _measure.everything_on import everything_on
-    from _measure.tail import at_half_load
     from _measure.throughput import interleaved, ratio
 
     from modelyard.catalog import open_yard
@@ -137,13 +136,6 @@ def compared(bundle: Any, model: Any, X: Any, folder: Path, wanted: argparse.Nam
         one = interleaved([mine, bare, graph, tutorial], 1, *args)
         many = interleaved([mine, bare], MANY, *args)
         most = {name: statistics.median(each) for name, each in one.items()}
-        half = {
-            f"{peer.name}_{'random' if at_random else 'even'}": at_half_load(
-                peer, most[peer.name], *args, at_random=at_random
-            )
-            for at_random in (False, True)
-            for peer in (mine, bare)
-        }
         proof = everything_on(mine, open_yard().deployment_folder("served"), int(sum(one["modelyard"])))
     return {
         "requests_per_second": {
@@ -156,9 +148,31 @@ def compared(bundle: Any, model: Any, X: Any, folder: Path, wanted: argparse.Nam
             "one_row_over_bentoml_tutorial": ratio(one, "modelyard", "bentoml_tutorial"),
             "many_rows_over_bare": ratio(many, "modelyard", "bare"),
         },
-        "half_load": half,
         "on": proof,
     }
+
+
+def half_load(
+    bundle: Any, X: Any, folder: Path, most: float, wanted: argparse.Namespace
+) -> dict[str, Any]:
+    """Measure latency at half of the maximum load; idle servers wake up now and then, so there are none beside."""
+    from _measure import peers
+    from _measure.tail import at_half_load
+
+    from modelyard.targets.processes import free_port
+
+    requests = peers.as_rows(peers.bodies_of(X, (1,), DIFFERENT))
+    port = free_port()
+    echo = peers.Peer("echo", port, "/predict", requests, lambda answer: answer)
+    argv = [str(peers.SERVERS / "echo.py")]
+    with (
+        peers.running(folder / "echo", argv, port, "/", PORT=str(port)),
+        ours(bundle, "half", 1, requests) as mine,
+    ):
+        return {
+            name: at_half_load(mine, echo, most, wanted.rounds, CONNECTIONS, at_random=name == "random")
+            for name in ("even", "random")
+        }
 
 
 def killed(bundle: Any, X: Any, wanted: argparse.Namespace) -> dict[str, Any]:
@@ -191,6 +205,8 @@ def measured(folder: Path, wanted: argparse.Namespace) -> dict[str, Any]:
         "busy_before": busy(),
     }
     found |= compared(bundle, model, X, folder, wanted)
+    most = found["requests_per_second"]["1 row"]["modelyard"]
+    found["half_load"] = half_load(bundle, X, folder, most, wanted)
     found["ready"] = until_ready(bundle, wanted.rounds, folder)
     found["killed"] = killed(bundle, X, wanted)
     found["batch"] = None if wanted.no_batch else batch(wanted.quick)
@@ -205,8 +221,8 @@ def _values(found: dict[str, Any]) -> dict[str, float | None]:
     strayed = abs(hit["counted_minus_answered"]) if hit["metrics_agree"] else hit["answered"]
     return {
         **{name: ratio["median"] for name, ratio in found["ratios"].items()},
-        "p99_over_p50_even": found["half_load"]["modelyard_even"]["p99_over_p50"],
-        "p99_over_p50_random": found["half_load"]["modelyard_random"]["p99_over_p50"],
+        "p99_over_p50_even": found["half_load"]["even"]["p99_over_p50"],
+        "p99_over_p50_random": found["half_load"]["random"]["p99_over_p50"],
         "deploy_over_empty_serve": found["ready"]["deploy_over_empty_serve"],
         "asgi_door_s": found["ready"]["asgi_door_s"],
         "killed_workers": len(hit["connections_by_worker"]),

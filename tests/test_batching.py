@@ -41,8 +41,8 @@ def content(response: httpx.Response) -> Any:
 
 def always_together(app: PredictorApp) -> list[int]:
     """Turn batching on; return the list that notes how many rows were run at once."""
-    assert app._hot is not None
-    batcher = app._hot._batcher
+    assert app.hot is not None
+    batcher = app.hot._batcher
     runs: list[int] = []
     inner = batcher._run
 

@@ -124,17 +124,19 @@ def closed_loop(
     """Let each connection ask again as soon as it was answered; count answers and failures.
 
     A connection that breaks is a failed request, and is opened again. `at` seconds after the start, `then` is called
-    with the ports of the connections. They are opened `apart` seconds after one another: of several at once,
-    one worker takes all.
+    with the ports of the connections. They are opened `apart` seconds after one another, each asking at once: of
+    several that come while all workers are idle, one takes all.
     """
     counted = Counted()
     bodies = itertools.cycle(requests)
-    with _connected(port, connections, apart) as (poll, open_), _without_gc():
+    with _connected(port, 0) as (poll, open_), _without_gc():
         started = time.perf_counter()
-        for connection in open_.values():
-            connection.send(next(bodies), started)
-        while open_:
+        opened = 0
+        while open_ or opened < connections:
             now = time.perf_counter()
+            while opened < connections and now - started >= opened * apart:
+                _open(port, poll, open_).send(next(bodies), now)
+                opened += 1
             if then is not None and at is not None and now - started >= at:
                 then({connection.own_port for connection in open_.values()})
                 then = None
@@ -170,13 +172,12 @@ Open = dict[int, Connection]
 
 
 @contextmanager
-def _connected(port: int, connections: int, apart: float = 0.0) -> Iterator[tuple[select.epoll, Open]]:
+def _connected(port: int, connections: int) -> Iterator[tuple[select.epoll, Open]]:
     open_: Open = {}
     with select.epoll() as poll:
         try:
             for _ in range(connections):
                 _open(port, poll, open_)
-                time.sleep(apart)
             yield poll, open_
         finally:
             for connection in list(open_.values()):

@@ -14,6 +14,8 @@ import numpy as np
 Feed = dict[str, np.ndarray]
 Outputs = tuple["np.ndarray", "np.ndarray | None"]
 Run = Callable[[Feed, int], Outputs]
+Settled = Callable[["Outputs | None"], None]
+_Waiting = tuple[Feed, int, Settled]
 
 MOST_ROWS = 256
 
@@ -41,7 +43,7 @@ class Batcher:
         self._run = run
         self.pays = sample is not None and _pays(run, sample)
         self.is_on = False
-        self._waiting: list[tuple[Feed, int, asyncio.Future[Outputs]]] = []
+        self._waiting: list[_Waiting] = []
         self._rows = 0
         self._arrived = 0
         self._average = 1.0
@@ -57,52 +59,45 @@ class Batcher:
         self._arrived = 0
         self.is_on = self.pays and self._average > (_OFF if self.is_on else _ON)
 
-    async def __call__(self, feed: Feed, rows: int) -> Outputs:
-        """Answer together with what else is ready."""
-        loop = asyncio.get_running_loop()
+    def alone(self, feed: Feed, rows: int) -> Outputs | None:
+        """Answer one request now; ``None`` where the graph fails on it."""
+        try:
+            return self._run(feed, rows)
+        except Exception:  # noqa: BLE001  # what the graph raises: the general way meets it again, and tells
+            return None
+
+    def submit(self, feed: Feed, rows: int, settled: Settled) -> None:
+        """Answer together with what else is ready; `settled` gets what `alone` would return."""
         if not self._waiting:
-            loop.call_soon(self._flush)
+            asyncio.get_running_loop().call_soon(self.flush)
         elif self._rows + rows > MOST_ROWS:
-            self._flush()
-            loop.call_soon(self._flush)
-        answer: asyncio.Future[Outputs] = loop.create_future()
-        self._waiting.append((feed, rows, answer))
+            self.flush()
+            asyncio.get_running_loop().call_soon(self.flush)
+        self._waiting.append((feed, rows, settled))
         self._rows += rows
-        return await answer
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Answer what waits."""
         waiting, self._waiting, self._rows = self._waiting, [], 0
-        if len(waiting) == 1:
-            feed, rows, answer = waiting[0]
-            _settle(answer, self._run, feed, rows)
-        elif waiting:
-            self._together(waiting)
+        if len(waiting) > 1 and self._together(waiting):
+            return
+        for feed, rows, settled in waiting:
+            settled(self.alone(feed, rows))
 
-    def _together(self, waiting: list[tuple[Feed, int, asyncio.Future[Outputs]]]) -> None:
+    def _together(self, waiting: list[_Waiting]) -> bool:
+        """Answer all with one run; or return that it failed, so that each gets its own."""
         feeds = [feed for feed, _, _ in waiting]
         whole = {name: np.concatenate([feed[name] for feed in feeds]) for name in feeds[0]}
-        try:
-            labels, probabilities = self._run(whole, sum(rows for _, rows, _ in waiting))
-        except Exception:  # noqa: BLE001  # one of them fails the graph: each gets its own answer
-            for feed, rows, answer in waiting:
-                _settle(answer, self._run, feed, rows)
-            return
+        found = self.alone(whole, sum(rows for _, rows, _ in waiting))
+        if found is None:
+            return False
+        labels, probabilities = found
         start = 0
-        for _, rows, answer in waiting:
+        for _, rows, settled in waiting:
             end = start + rows
-            if not answer.done():  # its client may have gone
-                part = None if probabilities is None else probabilities[start:end]
-                answer.set_result((labels[start:end], part))
+            settled((labels[start:end], None if probabilities is None else probabilities[start:end]))
             start = end
-
-
-def _settle(answer: asyncio.Future[Outputs], run: Run, feed: Feed, rows: int) -> None:
-    if answer.done():
-        return
-    try:
-        answer.set_result(run(feed, rows))
-    except Exception as error:  # noqa: BLE001  # whatever the graph raises is for who asked
-        answer.set_exception(error)
+        return True
 
 
 def _pays(run: Run, sample: Feed) -> bool:

@@ -101,6 +101,7 @@ class Metrics:
         self._lock = threading.Lock()  # large bodies are answered on threads
         self._cells = Cells(start, None if folder is None else folder / "metrics", layout)
         self._own = self._cells.own
+        self._bins = np.asarray(self._own)
         self._row_cell, self._second_cell, self._size_cell = (
             self._rows.start, self._seconds.start, self._sizes.start,
         )  # fmt: skip
@@ -125,8 +126,9 @@ class Metrics:
 
     def binned(self, counts: np.ndarray) -> None:
         """Add to the drift counters, shape (bins,)."""
-        for position in np.flatnonzero(counts).tolist():
-            self._own[self._values.start + position] += counts[position]
+        start = self._values.start
+        with self._lock:
+            self._bins[start : start + len(counts)] += counts
 
     def responded(self, path: str, status: int) -> None:
         """Count one HTTP answer."""

@@ -6,19 +6,26 @@ or, for feedback, ``{"time": …, "feedback": …}``. Each process appends to fi
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
-FLUSH_S = 0.2
+_T = TypeVar("_T")
+
+FLUSH_S = 0.05
 SEGMENT_BYTES = 32 * 1024 * 1024
 LIMIT_BYTES = 1024 * 1024 * 1024
 LIMIT = "MODELYARD_LOG_BYTES"
+
+_LINES = 32  # that are put together at once: little enough to hold nobody up
 
 _log = logging.getLogger("modelyard_runtime")
 
@@ -26,7 +33,8 @@ _log = logging.getLogger("modelyard_runtime")
 class PredictionLog:
     """Appends lines to segments of a folder; the oldest segments go when the folder is full.
 
-    Lines wait in memory for at most `FLUSH_S` seconds: that is what a crash loses.
+    Lines wait in memory for at most `FLUSH_S` seconds: that is what a crash loses. Who adds them puts them together, a
+    few at a time; what may wait for a disk is on the thread that calls `flush`.
 
     Parameters
     ----------
@@ -43,7 +51,8 @@ class PredictionLog:
         self._folder = folder
         self._segment_bytes = segment_bytes
         self._limit = limit_bytes or int(os.environ.get(LIMIT, LIMIT_BYTES))
-        self._waiting: list[tuple[float, bytes, bytes]] = []
+        self._waiting: deque[tuple[float, bytes, bytes]] = deque()
+        self._chunks: deque[tuple[bytes, int]] = deque()
         self._name = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._number = 0
         self._written = 0
@@ -52,25 +61,31 @@ class PredictionLog:
     def add(self, request: bytes, answer: bytes) -> None:
         """Note a request and its answer, both JSON."""
         self._waiting.append((time.time(), request, answer))
+        if len(self._waiting) >= _LINES:
+            self._put_together()
 
     def feedback(self, body: bytes) -> None:
         """Note labels that came later."""
         self._waiting.append((time.time(), body, b""))
 
+    def _put_together(self) -> None:
+        if lines := taken(self._waiting):
+            self._chunks.append((b"".join(chain.from_iterable(map(_line, lines))), len(lines)))
+
     def flush(self) -> None:
         """Append what waits; call it on one thread only."""
-        waiting, self._waiting = self._waiting, []
-        if not waiting:
+        self._put_together()
+        chunks = taken(self._chunks)
+        if not chunks:
             return
-        content = b"".join(chain.from_iterable(map(_line, waiting)))
         try:
             if self._file is None or self._written >= self._segment_bytes:
                 self._next_segment()
             assert self._file is not None
-            os.write(self._file, content)
-            self._written += len(content)
+            self._written += os.write(self._file, b"".join(chunk for chunk, _ in chunks))
         except OSError as error:  # a full disk must not stop an endpoint
-            _log.error("the prediction log cannot be written, %d lines are lost: %s", len(waiting), error)
+            lost = sum(lines for _, lines in chunks)
+            _log.error("the prediction log cannot be written, %d lines are lost: %s", lost, error)
 
     def _next_segment(self) -> None:
         if self._file is not None:
@@ -89,6 +104,14 @@ class PredictionLog:
                 break
             path.unlink(missing_ok=True)
             total -= size
+
+
+def taken(waiting: deque[_T]) -> list[_T]:
+    """Take out what is there now; what another thread adds meanwhile stays for the next time."""
+    found = []
+    with contextlib.suppress(IndexError):  # another thread took the rest
+        found += (waiting.popleft() for _ in range(len(waiting)))
+    return found
 
 
 def _line(entry: tuple[float, bytes, bytes]) -> tuple[bytes, ...]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from modelyard_runtime.contract import as_array
 
-Values = list[Any] | np.ndarray
+Feed = dict[str, np.ndarray]
 
 _NULL, _BELOW, _ABOVE, _OTHER = "null", "below", "above", "other"
+_ROWS_AT_ONCE = 4096
 
 
 class ProfileBins:
@@ -32,20 +33,88 @@ class ProfileBins:
 
     def __init__(self, profile: dict[str, Any]) -> None:
         self.names: list[tuple[str, str]] = []
-        self._columns: list[_Numbers | _Texts] = []
+        self.columns: list[_Numbers | _Texts] = []
         for name, described in profile["columns"].items():
             column = _column(name, described, len(self.names))
             if column is not None:
-                self._columns.append(column)
+                self.columns.append(column)
                 self.names += [(name, bin) for bin in column.bins]
 
-    def counts(self, table: Mapping[str, Values]) -> np.ndarray:
-        """Return how many of the values of `table`, lists or arrays by column, are in each bin, shape (bins,)."""
+    def counts(self, table: Mapping[str, list[Any]]) -> np.ndarray:
+        """Return how many of the values of `table`, lists by column, are in each bin, shape (bins,)."""
         found = np.zeros(len(self.names))
-        for column in self._columns:
+        for column in self.columns:
             if (values := table.get(column.name)) is not None:
                 found[column.start : column.start + len(column.bins)] = column.counted(values)
         return found
+
+
+class FedBins:
+    """Counts whole arrays, as a graph was fed, into the bins: for many columns of numbers in one go.
+
+    Parameters
+    ----------
+    bins : ProfileBins
+    inputs : sequence of mapping
+        What the arrays hold: ``name``, ``columns`` and ``dtype`` of each.
+    null_string : str
+        What stands for a missing text in them.
+    """
+
+    def __init__(self, bins: ProfileBins, inputs: Sequence[dict[str, Any]], null_string: str) -> None:
+        self._size = len(bins.names)
+        self._null = null_string
+        self._grids: list[tuple[str, _Grid]] = []
+        self._singles: list[tuple[str, int, _Numbers | _Texts]] = []
+        known = {column.name: column for column in bins.columns}
+        for entry in inputs:
+            grid: dict[int, _Numbers] = {}
+            for position, name in enumerate(entry["columns"]):
+                column = known.get(name)
+                if isinstance(column, _Numbers) and entry["dtype"] != "string":
+                    grid[position] = column
+                elif column is not None:
+                    self._singles.append((entry["name"], position, column))
+            if grid:
+                self._grids.append((entry["name"], _Grid(grid)))
+
+    def counts(self, feeds: Sequence[Feed]) -> np.ndarray:
+        """Return how many of the values of `feeds` are in each bin, shape (bins,)."""
+        found = np.zeros(self._size)
+        whole = {name: np.concatenate([feed[name] for feed in feeds]) for name in feeds[0]}
+        for name, grid in self._grids:
+            grid.count(whole[name].astype(np.float64), found)
+        for name, position, column in self._singles:
+            values = whole[name][:, position].tolist()
+            if isinstance(column, _Texts) or column.lengths:
+                values = [None if value == self._null else value for value in values]
+            found[column.start : column.start + len(column.bins)] += column.counted(values)
+        return found
+
+
+class _Grid:
+    """Columns of one array of numbers, by their position in it."""
+
+    def __init__(self, columns: Mapping[int, _Numbers]) -> None:
+        self._take = np.array(list(columns))
+        each = list(columns.values())
+        self._edges = np.full((max(len(column.edges) for column in each), len(each)), np.nan)
+        for position, column in enumerate(each):
+            self._edges[: len(column.edges), position] = column.edges
+        self._last = np.array([column.edges[-1] for column in each])
+        self._count = np.array([len(column.edges) for column in each])
+        self._start = np.array([column.start for column in each])
+
+    def count(self, block: np.ndarray, found: np.ndarray) -> None:
+        """Add the counts of `block`, shape (rows, columns of the array), to `found`, shape (bins,)."""
+        for start in range(0, len(block), _ROWS_AT_ONCE):
+            values = block[start : start + _ROWS_AT_ONCE, self._take]
+            places = np.zeros(values.shape, dtype=np.int64)
+            for edges in self._edges:  # faster than one comparison of all with all
+                places += values >= edges
+            places -= values == self._last  # as numpy's histogram has it
+            places = np.where(np.isnan(values), self._count + 1, places) + self._start
+            found += np.bincount(places.ravel(), minlength=len(found))
 
 
 def _column(name: str, described: dict[str, Any], start: int) -> _Numbers | _Texts | None:
@@ -61,17 +130,17 @@ def _column(name: str, described: dict[str, Any], start: int) -> _Numbers | _Tex
 class _Numbers:
     def __init__(self, name: str, start: int, edges: list[float], *, lengths: bool) -> None:
         self.name, self.start = name, start
-        self._edges = np.asarray(edges, dtype=np.float64)
-        self._lengths = lengths
+        self.edges = np.asarray(edges, dtype=np.float64)
+        self.lengths = lengths
         self.bins = [_BELOW, *(str(number) for number in range(1, len(edges))), _ABOVE, _NULL]
 
-    def counted(self, values: Values) -> np.ndarray:
-        if self._lengths:
+    def counted(self, values: list[Any]) -> np.ndarray:
+        if self.lengths:
             values = [None if value is None else len(value) for value in values]
-        numbers = values if isinstance(values, np.ndarray) else as_array(values, "float64", "")
+        numbers = as_array(values, "float64", "")
         present = numbers[~np.isnan(numbers)]
-        places = np.searchsorted(self._edges, present, side="right")
-        places[present == self._edges[-1]] = len(self._edges) - 1  # as numpy's histogram has it
+        places = np.searchsorted(self.edges, present, side="right")
+        places[present == self.edges[-1]] = len(self.edges) - 1  # as numpy's histogram has it
         found = np.bincount(places, minlength=len(self.bins)).astype(np.float64)
         found[-1] = len(numbers) - len(present)
         return found
@@ -83,7 +152,7 @@ class _Texts:
         self.bins = [*categories, _OTHER, _NULL]
         self._place = {text: position for position, text in enumerate(categories)}
 
-    def counted(self, values: Values) -> np.ndarray:
+    def counted(self, values: list[Any]) -> np.ndarray:
         found = np.zeros(len(self.bins))
         for value, count in Counter(values).items():
             place = -1 if value is None else self._place.get(str(value), len(self._place))

@@ -24,7 +24,7 @@ from modelyard_runtime.child import ChildLostError
 from modelyard_runtime.contract import ContractBroken
 from modelyard_runtime.doors import arrow, feedback, open_inference, pages, tensorflow_serving
 from modelyard_runtime.doors.exchange import JSON, Answered, Asked, Headers, Refused, Route, Routes
-from modelyard_runtime.doors.hot_path import HotPath, NotTaken
+from modelyard_runtime.doors.hot_path import PREDICT, HotPath, NotTaken
 from modelyard_runtime.doors.reading import BodyReader
 from modelyard_runtime.predictor import Predictor, RequestError
 
@@ -41,10 +41,9 @@ LARGE_BODY_BYTES = 128 * 1024
 MAX_WAITING = 64
 RETRY_AFTER_S = 1
 
-_SWITCH_S = 0.0005  # how long a thread may hold the interpreter while a request waits for it
+_SWITCH_S = 0.0001  # how long a thread may hold the interpreter while a request waits for it
 
 _UNLOCKED = ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
-_PREDICT = "/predict"
 _FORMS = ("multipart/form-data", "text/html", "application/xml", "text/xml")
 _WITH_STATUS: dict[int, Headers] = {
     401: ((b"www-authenticate", b"Bearer"),),
@@ -78,11 +77,12 @@ class PredictorApp:
             **feedback.routes(predictor),
             **open_inference.routes(predictor),
             **tensorflow_serving.routes(predictor),
-            _PREDICT: Route(("POST",), self._predict, is_work=True),
+            PREDICT: Route(("POST",), self._predict, is_work=True),
         }
         self._read = BodyReader()
         fast = predictor.fast is not None
-        self._hot = HotPath(predictor, gate, self._read, LARGE_BODY_BYTES) if fast else None
+        #: The short way to an answer, which a server may call without ASGI between (`doors.wire`).
+        self.hot = HotPath(predictor, gate, self._read, LARGE_BODY_BYTES) if fast else None
         self._waiting = 0
         _settle()
         predictor.recorder.start()
@@ -90,8 +90,8 @@ class PredictorApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            if self._hot is not None and scope["path"] == _PREDICT and scope["method"] == "POST":
-                await self._fast(self._hot, scope, receive, send)
+            if self.hot is not None and scope["path"] == PREDICT and scope["method"] == "POST":
+                await self._fast(self.hot, scope, receive, send)
             else:
                 await self._http(scope, receive, send)
         elif scope["type"] == "lifespan":
@@ -164,7 +164,7 @@ class PredictorApp:
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
     async def _answer(self, route: Route, asked: Asked) -> Answered:
-        quick = self._hot is not None and len(asked.body) <= LARGE_BODY_BYTES
+        quick = self.hot is not None and len(asked.body) <= LARGE_BODY_BYTES
         if not route.is_work or quick:
             return self._answered(route, asked)
         if self._waiting >= MAX_WAITING:

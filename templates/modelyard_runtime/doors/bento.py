@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from pathlib import Path
 from typing import Any
@@ -27,5 +28,9 @@ class PredictorService(Service):  # type: ignore[misc, type-arg, unused-ignore]
             "uvicorn.access"
         ).propagate = False  # else each request would make a line for nobody
         version = self.bento.tag.version if self.bento is not None else None
+        with contextlib.suppress(ImportError):  # without httptools uvicorn goes its own way
+            from modelyard_runtime.doors import wire
+
+            wire.install()
         predictor = Predictor(SOURCE / MODEL_FOLDER, variant=f"v{version}" if version else "v1")
         return PredictorApp(predictor, Gate.from_environment(), beyond=super().to_asgi(is_main=is_main))
