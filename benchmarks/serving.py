@@ -152,9 +152,7 @@ def compared(bundle: Any, model: Any, X: Any, folder: Path, wanted: argparse.Nam
     }
 
 
-def half_load(
-    bundle: Any, X: Any, folder: Path, most: float, wanted: argparse.Namespace
-) -> dict[str, Any]:
+def half_load(bundle: Any, X: Any, folder: Path, most: float, wanted: argparse.Namespace) -> dict[str, Any]:
     """Measure latency at half of the maximum load; idle servers wake up now and then, so there are none beside."""
     from _measure import peers
     from _measure.tail import at_half_load

@@ -16,7 +16,7 @@ from modelyard.packaging.learning import learn_contract, learn_profile
 from modelyard_runtime.cells import Cells
 from modelyard_runtime.metrics import Metrics
 from modelyard_runtime.prediction_log import PredictionLog
-from modelyard_runtime.profile import ProfileBins
+from modelyard_runtime.profile import FedBins, ProfileBins
 from people import FRAME
 
 CHILD = """
@@ -165,3 +165,28 @@ def test_a_disk_that_is_full_stops_no_endpoint(tmp_path: Path, caplog: pytest.Lo
     log.add(b"{}", b"{}")
     log.flush()
     assert "1 lines are lost" in caplog.text
+
+
+def test_rows_on_the_fast_way_fall_into_the_same_bins_as_those_that_are_looked_at_one_by_one() -> None:
+    contract = learn_contract(FRAME, None, {"town", "income"}, ())
+    frame = FRAME.head(80).assign(income=FRAME["income"].head(80) * 2 - 3000)  # some outside of the profile
+    bins = ProfileBins(learn_profile(FRAME, contract, np.array(["yes"] * len(FRAME))))
+    table = {
+        name: column.astype(object).where(column.notna(), None).tolist() for name, column in frame.items()
+    }
+    inputs = [
+        {"name": "numbers", "dtype": "float64", "columns": ["income", "age"]},
+        {"name": "town", "dtype": "string", "columns": ["town"]},
+        {"name": "member", "dtype": "bool", "columns": ["member"]},
+    ]
+    feeds = [
+        {
+            "numbers": part[["income", "age"]].to_numpy(dtype=float),
+            "town": part[["town"]].astype(object).where(part[["town"]].notna(), "\0").to_numpy(),
+            "member": part[["member"]].to_numpy(),
+        }
+        for part in (frame.iloc[:1], frame.iloc[1:30], frame.iloc[30:])
+    ]
+    found = FedBins(bins, inputs, "\0").counts(feeds)
+    assert found.tolist() == bins.counts(table).tolist()
+    assert found.sum() == 4 * 80

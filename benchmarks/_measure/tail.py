@@ -14,7 +14,9 @@ import numpy as np
 from _measure.peers import Peer
 from _measure.sockets import paced
 
-STILL = 4.0  # p99 over p50 of the server that does nothing: less than what is asked of ours, which does something
+STILL = (
+    4.0  # p99 over p50 of the server that does nothing: less than what is asked of ours, which does something
+)
 _SECONDS = 0.25
 _MOST_ROUNDS = 120
 
@@ -29,9 +31,7 @@ def at_half_load(
     rate = most / 2
 
     def once(asked: Peer) -> tuple[float, float]:
-        latencies = paced(
-            asked.port, asked.raw_requests(1), rate, _SECONDS, connections, at_random=at_random
-        )
+        latencies = paced(asked.port, asked.raw_requests(1), rate, _SECONDS, connections, at_random=at_random)
         low, high = np.percentile(latencies, [50, 99]).tolist()
         return low * 1e3, high * 1e3
 

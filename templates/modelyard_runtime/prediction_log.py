@@ -25,7 +25,7 @@ SEGMENT_BYTES = 32 * 1024 * 1024
 LIMIT_BYTES = 1024 * 1024 * 1024
 LIMIT = "MODELYARD_LOG_BYTES"
 
-_LINES = 32  # that are put together at once: little enough to hold nobody up
+_LINES = 16  # that are put together at once: little enough to hold nobody up
 
 _log = logging.getLogger("modelyard_runtime")
 
@@ -108,7 +108,7 @@ class PredictionLog:
 
 def taken(waiting: deque[_T]) -> list[_T]:
     """Take out what is there now; what another thread adds meanwhile stays for the next time."""
-    found = []
+    found: list[_T] = []
     with contextlib.suppress(IndexError):  # another thread took the rest
         found += (waiting.popleft() for _ in range(len(waiting)))
     return found

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from modelyard_runtime.metrics import Metrics
 from modelyard_runtime.prediction_log import PredictionLog, Ticker, taken
-from modelyard_runtime.profile import Feed, FedBins, ProfileBins
+from modelyard_runtime.profile import FedBins, Feed, ProfileBins
 
 if TYPE_CHECKING:
     from modelyard_runtime.predictor import Answer
 
 Table = dict[str, list[Any]]
 
-_FEEDS = 32  # that are counted at once
+_FEEDS = 24  # that are counted at once
 _WAITING_ROWS = 200_000  # what waits is bounded: of a flood, a part is counted rather than all of it kept
 
 

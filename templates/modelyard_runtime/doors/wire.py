@@ -38,7 +38,7 @@ class WireProtocol(HttpToolsProtocol):  # type: ignore[misc, unused-ignore]
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         plain = not self.root_path and self.limit_concurrency is None and not self.access_log
-        self._hot = _hot_path(self.app) if plain else None
+        self._hot: Any = _hot_path(self.app) if plain else None
         self._held: bytes | None = None  # the body, so far, of a request that uvicorn was not told of
         self._answering = False
 
@@ -55,7 +55,12 @@ class WireProtocol(HttpToolsProtocol):  # type: ignore[misc, unused-ignore]
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        if self._hot is not None and self.url == _PATH and self._is_plain() and self._hot.admits(self.headers):
+        if (
+            self._hot is not None
+            and self.url == _PATH
+            and self._is_plain()
+            and self._hot.admits(self.headers)
+        ):
             self._held = b""
         else:
             super().on_headers_complete()
