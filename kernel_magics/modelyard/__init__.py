@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from modelyard.evaluation import cross_validate
     from modelyard.monitoring import yard
     from modelyard.packaging import bundle, contract, package
+    from modelyard.routing import replay, traffic
     from modelyard.targets import deploy, deployment, plan
     from modelyard.tuning import tune
 
 __all__ = [
-    "bundle", "contract", "cross_validate", "deploy", "deployment", "package", "plan", "predict", "tune", "yard",
+    "bundle", "contract", "cross_validate", "deploy", "deployment", "package", "plan", "predict", "replay", "traffic",
+    "tune", "yard",
 ]  # fmt: skip
 
 _STAGE_OF = {
@@ -32,6 +34,8 @@ _STAGE_OF = {
     "package": "packaging",
     "plan": "targets",
     "predict": "batch",
+    "replay": "routing",
+    "traffic": "routing",
     "tune": "tuning",
     "yard": "monitoring",
 }

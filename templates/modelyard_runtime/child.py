@@ -89,18 +89,19 @@ class _Reply(msgspec.Struct, array_like=True):
     error: str | None = None
 
 
-def load(folder: Path, manifest: dict[str, Any], contract: Contract) -> Model:
-    """Load the model that a checked manifest describes: ONNX here, Python in a child where the environment asks.
+def load(folder: Path, manifest: dict[str, Any], contract: Contract, site: Path | None = None) -> Model:
+    """Load the model that a checked manifest describes: ONNX here, Python in a child where there is a site for it.
 
     Raises
     ------
     BundleError
         As `load_model` does; also where the child cannot load it.
     """
-    site = os.environ.get(SITE)
-    if not site or manifest["model"]["kind"] == "onnx":
+    named = os.environ.get(SITE)
+    site = site or (Path(named) if named else None)
+    if site is None or manifest["model"]["kind"] == "onnx":
         return load_model(folder, manifest, contract)
-    return ChildModel(folder, Path(site))
+    return ChildModel(folder, site)
 
 
 class ChildModel:

@@ -19,10 +19,12 @@ from modelyard_runtime.cells import Cells
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 STATE_FOLDER = "MODELYARD_STATE"
 
-_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+#: Upper bounds of the latency histogram, in seconds.
+SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16384)
-_SECONDS_SUM, _ROWS_SUM = len(_SECONDS) + 1, len(_ROWS) + 1  # where a histogram's last cell is
-_STATUSES = (200, 400, 401, 404, 405, 408, 413, 415, 422, 429, 500, 503)
+_SECONDS_SUM, _ROWS_SUM = len(SECONDS) + 1, len(_ROWS) + 1  # where a histogram's last cell is
+#: Statuses that are counted by themselves.
+STATUSES = (200, 400, 401, 404, 405, 408, 413, 415, 422, 429, 500, 503)
 _OTHER = "other"
 #: Paths that are counted by name; those of a protocol count as its first part, and a stranger's as ``other``.
 _PATHS = (
@@ -37,6 +39,7 @@ _PATHS = (
     "/v2",
     _OTHER,
 )
+_PREDICTING = tuple(_PATHS.index(path) for path in ("/predict", "/v1", "/v2"))
 
 
 def state_folder() -> Path | None:
@@ -76,7 +79,7 @@ class Metrics:
         folder: Path | None = None,
     ) -> None:
         self._labels = {"bundle": bundle, "variant": variant}
-        statuses = [str(status) for status in (*_STATUSES, 0)]
+        statuses = [str(status) for status in (*STATUSES, 0)]
         self._requests = _Counters("modelyard_requests", "Requests by path and HTTP status", ("path", "status"),
                                    [(path, status) for path in _PATHS for status in statuses])  # fmt: skip
         self._rows = _Counters("modelyard_rows", "Rows predicted", (), [()])
@@ -87,7 +90,7 @@ class Metrics:
         self._values = _Counters("modelyard_values", "Values by column and bin of the reference profile",
                                  ("column", "bin"), bins)  # fmt: skip
         self._seconds = _Histogram(
-            "modelyard_predict_seconds", "Time to check and predict a request", _SECONDS
+            "modelyard_predict_seconds", "Time to check and predict a request", SECONDS
         )
         self._sizes = _Histogram("modelyard_request_rows", "Rows in a request", _ROWS)
         self._families = (
@@ -107,14 +110,14 @@ class Metrics:
         )  # fmt: skip
         self._class_cells = {label: self._predictions.slot[(name,)] for label, name in classes}
         self._path_cells = {path: self._requests.slot[(path, statuses[0])] for path in _PATHS}
-        self._status_steps = {status: step for step, status in enumerate(_STATUSES)}
+        self._status_steps = {status: step for step, status in enumerate(STATUSES)}
 
     def answered(self, rows: int, seconds: float, labels: Iterable[Any], flagged: Iterable[str]) -> None:
         """Count one request that was answered: its predictions by class, and the columns that were flagged."""
         own, cells = self._own, self._class_cells
         with self._lock:
             own[self._row_cell] += rows
-            own[self._second_cell + bisect_left(_SECONDS, seconds)] += 1
+            own[self._second_cell + bisect_left(SECONDS, seconds)] += 1
             own[self._second_cell + _SECONDS_SUM] += seconds
             own[self._size_cell + bisect_left(_ROWS, rows)] += 1
             own[self._size_cell + _ROWS_SUM] += rows
@@ -135,18 +138,42 @@ class Metrics:
         cell = self._path_cells.get(path)
         if cell is None:
             cell = self._path_cells[path[:3] if path[:4] in ("/v1/", "/v2/") else _OTHER]
-        self._own[cell + self._status_steps.get(status, len(_STATUSES))] += 1
+        self._own[cell + self._status_steps.get(status, len(STATUSES))] += 1
+
+    def tally(self) -> dict[str, list[float]]:
+        """Return sums over all workers: ``requests`` by `STATUSES`, others last, and ``seconds`` by `SECONDS`."""
+        total = self._cells.total()
+        by_path = total[self._requests.start : self._requests.start + self._requests.size]
+        by_status = by_path.reshape(len(_PATHS), len(STATUSES) + 1)[list(_PREDICTING)].sum(axis=0)
+        start = self._seconds.start
+        return {
+            "requests": by_status.tolist(),
+            "seconds": total[start : start + len(SECONDS) + 1].tolist(),
+        }
 
     def text(self) -> bytes:
         """Return the sums over all workers in Prometheus's text format."""
-        registry = CollectorRegistry()
-        registry.register(_Snapshot(list(self._samples())))
-        return bytes(generate_latest(registry))
+        return as_text([self])
 
-    def _samples(self) -> Iterator[Metric]:
+    def samples(self) -> Iterator[Metric]:
+        """Return the sums over all workers, family by family."""
         total = self._cells.total()
         for family in self._families:
             yield family.rendered(self._labels, total[family.start : family.start + family.size])
+
+
+def as_text(all_: Iterable[Metrics], more: Iterable[Metric] = ()) -> bytes:
+    """Return the counters of several variants, and what else there is to say, in Prometheus's text format."""
+    families: dict[str, Metric] = {}
+    for metrics in all_:
+        for family in metrics.samples():
+            if family.name in families:
+                families[family.name].samples += family.samples
+            else:
+                families[family.name] = family
+    registry = CollectorRegistry()
+    registry.register(_Snapshot([*families.values(), *more]))
+    return bytes(generate_latest(registry))
 
 
 class _Snapshot:

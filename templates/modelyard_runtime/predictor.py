@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from modelyard_runtime.bundle_format import CONTRACT, PROFILE, bundle_digest, read_manifest
-from modelyard_runtime.child import load
+from modelyard_runtime.child import ChildModel, load
 from modelyard_runtime.contract import Contract, Flag
 from modelyard_runtime.decoding import Decoder, Feed
 from modelyard_runtime.metrics import Metrics, state_folder
@@ -102,14 +102,19 @@ class Predictor:
     state : Path, optional
         Where the workers of one endpoint keep counters and the prediction log; by default what the environment
         variable ``MODELYARD_STATE`` names. Without one, nothing is logged and counters are this process's own.
+    site : Path, optional
+        From where the child process of a model that holds Python imports its lock; by default what the environment
+        variable ``MODELYARD_SITE`` names. Without one, the model runs in this process.
     """
 
-    def __init__(self, folder: Path, variant: str = "v1", *, state: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, variant: str = "v1", *, state: Path | None = None, site: Path | None = None
+    ) -> None:
         self.manifest = read_manifest(folder)
         self.manifest["digest"] = bundle_digest(self.manifest)
         self.variant = variant
         self.contract = Contract.from_json(msgspec.json.decode((folder / CONTRACT).read_bytes()))
-        self._model = load(folder, self.manifest, self.contract)
+        self._model = load(folder, self.manifest, self.contract, site)
         described = self.manifest["model"]
         classes = described["classes"]
         self._classes: list[str] | None = None if classes is None else [class_key(label) for label in classes]
@@ -130,6 +135,12 @@ class Predictor:
         self._new_id = _ids()
         #: The short cut for rows that keep the contract; only a model that is one graph has it.
         self.fast = Fast(self, self._model) if isinstance(self._model, OnnxModel) else None
+
+    def close(self) -> None:
+        """Write what waits, and end the model's process if it has one."""
+        self.recorder.stop()
+        if isinstance(self._model, ChildModel):
+            self._model.close()
 
     def outputs(
         self, table: dict[str, list[Any]], rows: int

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,11 @@ class Deployment(Result):
         """Return the endpoint's whole answers: id, variant, predictions, probabilities and flags."""
         return client.ask(self.url, self.token, client.as_frame(X, self.columns), f"deployment {self.name!r}")
 
+    def traffic(self, **changes: Any) -> Any:
+        """Show how its requests are spread over variants, or change it: `modelyard.traffic` of its name."""
+        verb = import_module("modelyard").traffic  # a later stage: named, not imported
+        return verb(self.name, **changes)
+
     def start(self) -> Status:
         """Make a stopped or fallen endpoint answer again, at the same URL.
 
@@ -188,7 +194,7 @@ class Deployment(Result):
     def notes(self) -> tuple[str, ...]:
         return (
             f"from the shell: curl -H @{self.header_file} {self.url}/schema",
-            "from Python: .predict(X), .status(), .stop(), .start(), .rotate_token(), .remove()",
+            "from Python: .predict(X), .status(), .traffic(), .stop(), .start(), .rotate_token(), .remove()",
         )
 
     def payload(self) -> dict[str, Any]:

@@ -14,17 +14,28 @@ from typing import ClassVar
 import httpx
 import yaml
 
-from modelyard.errors import BundleError, DeploymentError, UsageError
+from modelyard.errors import DeploymentError, UsageError
 from modelyard.limits import Limits
 from modelyard.packaging import Bundle
-from modelyard.packaging.sites import locked_site
 from modelyard.progress import Tracker, track
 from modelyard.targets import processes
+from modelyard.targets.local_traffic import (
+    add_variant,
+    first_policy,
+    install_router,
+    look,
+    make_site,
+    put_in_force,
+)
 from modelyard.targets.plan import Plan
 from modelyard.targets.protocol import STATE_KEPT, Endpoint, State, Status
+from modelyard.targets.traffic import Routed
+from modelyard_router import workers
+from modelyard_router.policy import Policy, Variant
 from modelyard_runtime.access import HASHES_FILE, token_hash
 from modelyard_runtime.bundle_format import MODEL_FOLDER
 from modelyard_runtime.child import SITE
+from modelyard_runtime.doors import ROUTER
 from modelyard_runtime.metrics import STATE_FOLDER
 
 _POLL_S = 0.1
@@ -94,6 +105,7 @@ class LocalTarget:
         shutil.copytree(bundle.path, home / "bentos" / bundle.name / str(bundle.version))
         (home / "bentos" / bundle.name / "latest").write_text(str(bundle.version), encoding="utf-8")
         _write_hash(folder, token)
+        install_router(folder)
         kept = folder / STATE_KEPT
         kept.mkdir(mode=0o700, exist_ok=True)
         workers = self._workers(previous)
@@ -119,6 +131,7 @@ class LocalTarget:
                 ),
                 HASHES_FILE: str(folder / _HASHES),
                 STATE_FOLDER: str(kept),
+                ROUTER: str(folder),
                 **({SITE: str(folder / "site")} if _holds_python(bundle) else {}),
             },
         )
@@ -132,6 +145,7 @@ class LocalTarget:
             "digest": bundle.digest,
             "timeout": self.timeout,
         }
+        first_policy(folder, bundle)
         return Endpoint(f"http://127.0.0.1:{port}", self.start(state))
 
     def _port(self, previous: State | None) -> int:
@@ -174,6 +188,7 @@ class LocalTarget:
             return state
         folder = Path(state["folder"])
         processes.stop(folder)
+        workers.forget(folder)
         if not processes.is_free(state["port"]):
             raise DeploymentError(
                 f"port {state['port']} of 127.0.0.1 is taken by something else; free it first"
@@ -203,6 +218,19 @@ class LocalTarget:
             time.sleep(_POLL_S)
         processes.stop(folder)  # a bundle whose runtime reads tokens at its start only
         return self.start(state)
+
+    def routed(self, state: State, token: str) -> Routed:
+        url = f"http://127.0.0.1:{state.get('port')}"
+        return look(Path(state["folder"]), url, token, runs=self._runs(state))
+
+    def as_variant(self, state: State, bundle: Bundle) -> Variant:
+        return add_variant(Path(state["folder"]), bundle)
+
+    def route(self, state: State, policy: Policy) -> None:
+        put_in_force(Path(state["folder"]), policy, runs=self._runs(state))
+
+    def _runs(self, state: State) -> bool:
+        return "port" in state and _ready_digest(state["port"]) == state["digest"]
 
     def stop(self, state: State) -> None:
         processes.stop(Path(state["folder"]))
@@ -235,11 +263,7 @@ def _make_site(state: State) -> None:
     site, tag = Path(state["env"][SITE]), state["tag"]
     lock = Path(state["folder"], "home", "bentos", *tag.split(":"), "src", MODEL_FOLDER, "lock.txt")
     shutil.rmtree(site, ignore_errors=True)
-    try:
-        site.mkdir()
-        locked_site(lock.read_text(encoding="utf-8").splitlines(), site, tag)
-    except (BundleError, OSError) as error:
-        raise DeploymentError(f"the model cannot run here: {error}") from None
+    make_site(site, lock.read_text(encoding="utf-8").splitlines(), tag)
 
 
 def _lets_in(port: int, token: str) -> bool:

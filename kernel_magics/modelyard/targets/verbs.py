@@ -100,8 +100,8 @@ def _deployed(yard: Yard, bundle: Bundle, to: str, target: Any, name: str, repla
     if existing is not None and not replace:
         raise NameTakenError(
             f"deployment {name!r} exists ({existing.payload['bundle']} at {existing.payload['url']}); type --replace "
-            "to put this bundle in its place, or --name for a second one (%traffic, which splits requests "
-            "between bundles, is not in this version)"
+            f"to put this bundle in its place, --name for a second one, or let both answer: "
+            f"%traffic {name} --canary v{bundle.version}=10%"
         )
     classes = bundle.manifest["model"]["classes"]
     payload: dict[str, Any] = {

@@ -64,9 +64,17 @@ class PredictorApp:
         Who is let in; only the health checks are open to all.
     beyond : Application, optional
         Where other paths go; without one they get 404.
+    routes : mapping, optional
+        Paths that are answered otherwise than the predictor would.
     """
 
-    def __init__(self, predictor: Predictor, gate: Gate, beyond: Application | None = None) -> None:
+    def __init__(
+        self,
+        predictor: Predictor,
+        gate: Gate,
+        beyond: Application | None = None,
+        routes: Routes | None = None,
+    ) -> None:
         self._predictor = predictor
         self._gate = gate
         self._beyond = beyond
@@ -78,6 +86,7 @@ class PredictorApp:
             **open_inference.routes(predictor),
             **tensorflow_serving.routes(predictor),
             PREDICT: Route(("POST",), self._predict, is_work=True),
+            **(routes or {}),
         }
         self._read = BodyReader()
         fast = predictor.fast is not None
@@ -87,6 +96,11 @@ class PredictorApp:
         _settle()
         predictor.recorder.start()
         atexit.register(predictor.recorder.stop)
+
+    @property
+    def predictor(self) -> Predictor:
+        """What answers."""
+        return self._predictor
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -115,7 +129,7 @@ class PredictorApp:
         except NotTaken:
             await self._http(scope, receive, send)
         except Refused as refused:
-            await self._respond(scope, send, self._refusal(refused))
+            await self.refuse(scope, send, refused)
         else:
             if body is not None:
                 await self._http(scope, receive, send, body)
@@ -146,6 +160,10 @@ class PredictorApp:
         except Refused as refused:
             answered = self._refusal(refused)
         await self._respond(scope, send, answered)
+
+    async def refuse(self, scope: Scope, send: Send, refused: Refused) -> None:
+        """Answer with a refusal."""
+        await self._respond(scope, send, self._refusal(refused))
 
     def _refusal(self, refused: Refused) -> Answered:
         return Answered(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from _bentoml_sdk import Service
 
 from modelyard_runtime.access import Gate
 from modelyard_runtime.bundle_format import MODEL_FOLDER
+from modelyard_runtime.doors import ROUTER, ROUTER_FOLDER
 from modelyard_runtime.doors.asgi import PredictorApp
 from modelyard_runtime.predictor import Predictor
 
@@ -33,4 +37,14 @@ class PredictorService(Service):  # type: ignore[misc, type-arg, unused-ignore]
 
             wire.install()
         predictor = Predictor(SOURCE / MODEL_FOLDER, variant=f"v{version}" if version else "v1")
-        return PredictorApp(predictor, Gate.from_environment(), beyond=super().to_asgi(is_main=is_main))
+        gate, beyond = Gate.from_environment(), super().to_asgi(is_main=is_main)
+        if folder := os.environ.get(ROUTER):
+            return _routed(predictor, gate, Path(folder), beyond)
+        return PredictorApp(predictor, gate, beyond)
+
+
+def _routed(predictor: Predictor, gate: Gate, folder: Path, beyond: Any) -> Any:
+    """Return the application of a deployment that can serve several bundles; it brings the package for that."""
+    sys.path.append(str(folder / ROUTER_FOLDER))
+    app: Any = importlib.import_module("modelyard_router.app").RouterApp(predictor, gate, folder, beyond)
+    return app

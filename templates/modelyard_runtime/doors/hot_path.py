@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import msgspec
@@ -23,6 +23,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 #: Is called once: with the answer's body, or with ``None`` where the general way must take the request.
 Respond = Callable[["bytes | None"], object]
+Attempt = Callable[[bytes, Respond], None]
+Headers = list[tuple[bytes, bytes]]
 
 PREDICT = "/predict"
 
@@ -54,8 +56,8 @@ class HotPath:
         #: Run what waits for the end of this turn of the event loop.
         self.flush = self._batcher.flush
 
-    def admits(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
-        """Return the stated length of the body, where the headers allow that it is answered here."""
+    def admits(self, headers: Headers) -> Attempt | None:
+        """Return who answers the body, where the headers allow that it is answered here."""
         token = stated = None
         kind = b""
         for name, value in headers:
@@ -67,7 +69,9 @@ class HotPath:
                 kind = value
             elif name == b"content-encoding":
                 return None
-        return stated if kind in _KINDS and self._gate.lets_in(token) else None
+        if stated is None or kind not in _KINDS or not self._gate.lets_in(token):
+            return None
+        return self.attempt
 
     def attempt(self, body: bytes, respond: Respond) -> None:
         """Answer a body, at once or, together with others, at the end of this turn of the event loop."""
@@ -105,9 +109,10 @@ class HotPath:
         NotTaken
             Nothing was read yet, and the general way must take it.
         """
-        stated = self.admits(scope["headers"])
-        if stated is None:
+        attempt = self.admits(scope["headers"])
+        if attempt is None:
             raise NotTaken
+        stated = next(value for name, value in scope["headers"] if name == b"content-length")
         body = await self._read(stated, receive)
         answered: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
 
@@ -115,7 +120,7 @@ class HotPath:
             if not answered.done():  # its client may have gone
                 answered.set_result(payload)
 
-        self.attempt(body, respond)
+        attempt(body, respond)
         payload = await answered
         if payload is None:
             return body

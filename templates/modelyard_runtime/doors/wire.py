@@ -39,6 +39,7 @@ class WireProtocol(HttpToolsProtocol):  # type: ignore[misc, unused-ignore]
         super().__init__(*args, **options)
         plain = not self.root_path and self.limit_concurrency is None and not self.access_log
         self._hot: Any = _hot_path(self.app) if plain else None
+        self._attempt: Any = None
         self._held: bytes | None = None  # the body, so far, of a request that uvicorn was not told of
         self._answering = False
 
@@ -55,15 +56,12 @@ class WireProtocol(HttpToolsProtocol):  # type: ignore[misc, unused-ignore]
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        if (
-            self._hot is not None
-            and self.url == _PATH
-            and self._is_plain()
-            and self._hot.admits(self.headers)
-        ):
-            self._held = b""
-        else:
-            super().on_headers_complete()
+        if self._hot is not None and self.url == _PATH and self._is_plain():
+            self._attempt = self._hot.admits(self.headers)
+            if self._attempt is not None:
+                self._held = b""
+                return
+        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         if self._held is None:
@@ -77,7 +75,7 @@ class WireProtocol(HttpToolsProtocol):  # type: ignore[misc, unused-ignore]
             return
         body, self._held = self._held, None
         self._answering = True
-        self._hot.attempt(body, lambda payload: self._respond(body, payload))
+        self._attempt(body, lambda payload: self._respond(body, payload))
 
     def shutdown(self) -> None:
         if self._answering:
