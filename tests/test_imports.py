@@ -23,7 +23,14 @@ HEAVY = (
     "httpx",
     "vl_convert",
 )
-PACKAGES = ("modelyard", "modelyard_widgets", "modelyard_lab", "modelyard_runtime", "modelyard_templates")
+PACKAGES = (
+    "modelyard",
+    "modelyard_widgets",
+    "modelyard_lab",
+    "modelyard_router",
+    "modelyard_runtime",
+    "modelyard_templates",
+)
 
 
 def loaded_after(code: str) -> list[str]:

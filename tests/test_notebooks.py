@@ -61,6 +61,17 @@ def test_notebook_03_serves_with_two_workers_and_scores_a_file(project: Path) ->
     assert (project / "scored" / "by_endpoint.parquet").is_file()
 
 
+def test_notebook_04_rolls_a_broken_version_back_and_promotes_the_mended_one(project: Path) -> None:
+    notebook = executed("04_ab_test.ipynb", project)
+    assert modelyard.yard().deployments == ()
+    shown = payloads(notebook)["traffic"]
+    assert shown["policy"]["weights"] == {"v1": 1.0}
+    whys = [policy["why"] for policy in shown["history"] if policy["by"] == "rollout"]
+    assert whys[0].startswith("v2 is rolled back: errors ")
+    assert whys[-1].startswith("v3 is promoted: ")
+    assert payloads(notebook)["replay"]["rows"] == 2000
+
+
 def test_the_committed_notebooks_hold_no_output() -> None:
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)

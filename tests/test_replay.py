@@ -31,7 +31,7 @@ from modelyard.errors import (
 )
 from modelyard.packaging import Bundle
 from modelyard.routing.disagreement import drivers, segments
-from modelyard.routing.replay import Crossing, Replay, replay
+from modelyard.routing.replay import Crossing, replay
 from modelyard_runtime.contract import Column, Contract
 from modelyard_runtime.predictor import Predictor
 from people import FRAME, MODEL, NUMBERS, TARGET, UNCONVERTED, a_place_of_its_own
@@ -445,7 +445,7 @@ def test_the_column_that_makes_two_versions_disagree_comes_first(project: Path, 
     found = replay(name, "v2").drivers(rows=10)
     assert sorted(found.index) == sorted(FRAME.columns)
     assert found.index[0] == "town"
-    assert found.iloc[0] > 2 * found.iloc[1]
+    assert found["town"] > 5 * max(found["income"], found["member"])
     assert found.is_monotonic_decreasing
 
 
@@ -533,10 +533,12 @@ def some(rows: int = 4000) -> pd.DataFrame:
 def test_a_segment_of_every_kind_is_found_alone(column: str, segment: str) -> None:
     frame = some()
     values = frame[column]
-    inside = {
-        "null": values.isna(), "quarter": values > values.quantile(0.75), "b": values == "b", "true": values == True,  # noqa: E712
-        "2": values == 2,
-    }[segment]  # fmt: skip
+    if segment == "null":
+        inside = values.isna()
+    elif segment == "quarter":
+        inside = values > values.quantile(0.75)
+    else:
+        inside = values.astype(str).str.lower() == segment
     random = np.random.default_rng(1)
     differs = random.random(len(frame)) < np.where(inside, 0.3, 0.02)
     found = segments(frame, differs, COLUMNS)
@@ -545,12 +547,15 @@ def test_a_segment_of_every_kind_is_found_alone(column: str, segment: str) -> No
     assert shown == segment or (segment == "quarter" and shown.startswith("0.7") and " to 0.9" in shown)
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_where_rows_disagree_alike_everywhere_no_segment_is_named(seed: int) -> None:
-    differs = np.random.default_rng(seed).random(4000) < 0.05
-    assert segments(some(), differs, COLUMNS).empty
-    assert segments(some(), np.ones(4000, dtype=bool), COLUMNS).empty
-    assert segments(some().head(0), [], COLUMNS).empty
+def test_where_rows_disagree_alike_everywhere_a_segment_is_hardly_ever_named() -> None:
+    frame = some()
+    named = [
+        not segments(frame, np.random.default_rng(seed).random(len(frame)) < 0.05, COLUMNS).empty
+        for seed in range(100, 300)
+    ]
+    assert np.mean(named) <= 0.05
+    assert segments(frame, np.ones(len(frame), dtype=bool), COLUMNS).empty
+    assert segments(frame.head(0), [], COLUMNS).empty
 
 
 def test_a_handful_of_disagreeing_rows_is_never_clear() -> None:
@@ -560,21 +565,15 @@ def test_a_handful_of_disagreeing_rows_is_never_clear() -> None:
     assert segments(frame, differs, COLUMNS).empty
 
 
-def test_a_replay_without_probabilities_compares_labels_only(project: Path) -> None:
-    found = replay_of_labels()
+def test_of_answers_without_probabilities_only_labels_are_compared(people: Path) -> None:
+    whole = replay("people", "v2")
+    (path,) = (people / "predictions").glob("*.jsonl")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        line["answer"]["probabilities"] = None
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = replay("people", "v2")
     assert found.max_absolute is None
     assert "probability" not in repr(found)
-    assert found.differing > 0
-    assert found.segments(beyond=0.5).equals(found.segments())
-
-
-def replay_of_labels() -> Replay:
-    """Return a replay between two models that only give labels."""
-    from sklearn.pipeline import make_pipeline
-    from sklearn.svm import LinearSVC
-
-    X = FRAME[["age"]]
-    for target in (TARGET, pd.Series(np.where(FRAME["age"] > 60, "yes", "no"))):
-        modelyard.package(make_pipeline(LinearSVC(C=10.0)).fit(X, target), X, target, name="labels")
-    answer("labels:1", requests(rows_of(X)), endpoint("labels:1"))
-    return replay("labels", "v2")
+    assert (found.moved, found.by_class) == (whole.moved, whole.by_class)
+    pd.testing.assert_frame_equal(found.segments(beyond=0.5), found.segments())

@@ -1,4 +1,4 @@
-"""What must be reached (issue 4), and what was."""
+"""What must be reached, and what was."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ class Bound:
         return {"what": self.what, "value": value, "bound": words, "kept": kept}
 
 
-BOUNDS = {
+#: Of ``serving.py`` (issue 4).
+SERVING = {
     "one_row_over_bare": Bound("1 row per request, over a bare uvicorn loop", least=0.8),
     "one_row_over_bentoml_onnx": Bound("1 row per request, over BentoML's own ONNX service", least=15),
     "one_row_over_bentoml_tutorial": Bound(
@@ -43,4 +44,22 @@ BOUNDS = {
     "all_on": Bound("contract, token, metrics and prediction log were on (1 is yes)", least=1),
     "batch_over_loop": Bound("batch, over calling the session in a loop over the same Parquet", least=0.9),
     "batch_kept": Bound("benchmarks/batch.py kept all of its own bounds (1 is yes)", least=1),
+}
+
+#: Of ``routing.py`` (issue 5).
+ROUTING = {
+    "routed_over_plain": Bound(
+        "two variants at 50 % each, over the mean of both without a router", least=0.97
+    ),
+    "canary_over_plain": Bound("a canary of 10 %, over the same mean at 9 to 1", least=0.97),
+    "single_over_plain": Bound("a policy of one variant, over the same without a router", least=0.97),
+    "shadow_p50_over_without": Bound("p50 with a shadow on a free core, over p50 without", most=1.1),
+    "rollback_s": Bound(
+        "seconds from a rollback's policy until no worker answers by the candidate", most=0.1
+    ),
+    "rollback_workers": Bound("workers that shared the load in each rollback", least=2),
+    "rollback_failures": Bound("requests that failed in all rollbacks", most=0),
+    "all_on": Bound(
+        "shares, token, contract, metrics, log and shadow were as they should be (1 is yes)", least=1
+    ),
 }

@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+from prometheus_client.parser import text_string_to_metric_families
 
 from modelyard.targets import processes
 
@@ -82,6 +83,27 @@ def as_arrays(tables: dict[int, list[Any]]) -> dict[int, list[bytes]]:
 
 def client(port: int) -> httpx.Client:
     return httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30)
+
+
+def counted(peer: Peer) -> dict[str, float]:
+    """Return how many requests to predict an endpoint of ours has counted, by variant."""
+    found: dict[str, float] = {}
+    for labels, value in samples(peer, "modelyard_requests_total"):
+        if labels["path"] == "/predict":
+            found[labels["variant"]] = found.get(labels["variant"], 0.0) + value
+    return found
+
+
+def samples(peer: Peer, name: str) -> list[tuple[dict[str, str], float]]:
+    """Return the labels and the values of one of an endpoint's metrics."""
+    with client(peer.port) as asking:
+        text = asking.get("/metrics", headers=peer.headers).text
+    return [
+        (sample.labels, sample.value)
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == name
+    ]
 
 
 def wait_until_ready(port: int, mark: Path, path: str, every: float = 0.01) -> None:

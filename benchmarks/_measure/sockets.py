@@ -1,6 +1,7 @@
 """Clients on raw sockets: one that keeps to a timetable, and one that counts what became of every request.
 
-Both spin on one core rather than sleep: a timer's millisecond would be five times what is measured.
+Both spin on one core rather than sleep: a timer's millisecond would be five times what is measured. The one with a
+timetable can also sleep, for those who want its core.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ class Connection:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.settimeout(_ANSWER_S)
         self._received = b""
+        self.body = b""  # of the last answer
         self.own_port = int(self._socket.getsockname()[1])
         self.since = 0.0
 
@@ -57,7 +59,7 @@ class Connection:
         length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
         if len(body) < length:
             return None
-        self._received = b""
+        self._received, self.body = b"", body
         return int(head[9:12])
 
     def close(self) -> None:
@@ -75,13 +77,23 @@ class Counted:
 
 
 def paced(
-    port: int, requests: Sequence[bytes], rate: float, seconds: float, connections: int, *, at_random: bool
+    port: int,
+    requests: Sequence[bytes],
+    rate: float,
+    seconds: float,
+    connections: int,
+    *,
+    at_random: bool,
+    sleeps: bool = False,
 ) -> np.ndarray:
     """Send `rate` requests a second whatever the answers do; return latencies, shape (requests,), in seconds.
 
     A latency counts from the moment at which the request was due, also when no connection was free then, so that
     a server that stalls is charged for everybody who would have waited. The moments are evenly spaced, as wrk2 has
     them, or those of a Poisson process.
+
+    With `sleeps` the client leaves its core while there is nothing to do, and wakes up some 60 µs late. That is not
+    the server's doing: where a connection is free, such a request counts from when it was sent.
     """
     count = int(rate * seconds)
     gaps = np.random.default_rng(0).exponential(1 / rate, count) if at_random else np.full(count, 1 / rate)
@@ -97,11 +109,11 @@ def paced(
                     f"{rate:.0f} requests a second are too many: {len(latencies)} of {count} answered"
                 )
             while coming and coming[0] <= now:
-                waiting.append(coming.popleft())
+                due = coming.popleft()
+                waiting.append(now if sleeps and len(waiting) < len(idle) else due)
             while waiting and idle:
                 idle.pop().send(next(bodies), waiting.popleft())
-            for descriptor, _ in poll.poll(0):
-                connection = open_[descriptor]
+            for connection in _asleep(open_, coming) if sleeps else _awake(poll, open_):
                 status = connection.receive()
                 if status is None:
                     continue
@@ -120,12 +132,13 @@ def closed_loop(
     at: float | None = None,
     then: Callable[[set[int]], None] | None = None,
     apart: float = 0.0,
+    heard: Callable[[bytes], None] | None = None,
 ) -> Counted:
     """Let each connection ask again as soon as it was answered; count answers and failures.
 
     A connection that breaks is a failed request, and is opened again. `at` seconds after the start, `then` is called
     with the ports of the connections. They are opened `apart` seconds after one another, each asking at once: of
-    several that come while all workers are idle, one takes all.
+    several that come while all workers are idle, one takes all. `heard` gets the body of each answer.
     """
     counted = Counted()
     bodies = itertools.cycle(requests)
@@ -152,6 +165,8 @@ def closed_loop(
                         continue
                     if status == 200:
                         counted.answered += 1
+                        if heard is not None:
+                            heard(connection.body)
                     else:
                         counted.failed += 1
                         counted.failures.append(str(status))
@@ -169,6 +184,17 @@ def closed_loop(
 
 
 Open = dict[int, Connection]
+
+
+def _awake(poll: select.epoll, open_: Open) -> list[Connection]:
+    """Return the connections on which something came by now."""
+    return [open_[descriptor] for descriptor, _ in poll.poll(0)]
+
+
+def _asleep(open_: Open, coming: Sequence[float]) -> list[Connection]:
+    """Return them when something came, or when the next request is due; epoll counts whole milliseconds only."""
+    seconds = max(0.0, coming[0] - time.perf_counter()) if coming else _ANSWER_S
+    return select.select(list(open_.values()), [], [], seconds)[0]
 
 
 @contextmanager

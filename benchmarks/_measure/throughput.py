@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from _measure.peers import Peer
@@ -27,3 +27,12 @@ def ratio(found: dict[str, list[float]], ours: str, theirs: str) -> dict[str, An
     """Return the median of the rounds' ratios, and how far they spread."""
     each = [a / b for a, b in zip(found[ours], found[theirs], strict=True)]
     return {"median": statistics.median(each), "least": min(each), "most": max(each)}
+
+
+def in_turn(found: dict[str, list[float]], shares: Mapping[str, float]) -> list[float]:
+    """Return, for each round, what servers would answer per second if each got that share of the requests in turn.
+
+    That is the weighted harmonic mean: what adds up is the time of a request.
+    """
+    rounds = zip(*(found[name] for name in shares), strict=True)
+    return [statistics.harmonic_mean(each, weights=list(shares.values())) for each in rounds]

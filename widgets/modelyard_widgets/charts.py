@@ -25,6 +25,7 @@ Spec = dict[str, Any]
 _VEGA_LITE = "6.1"
 _WIDTH = 440
 _BLUE, _ORANGE, _GREY = "#3b87c8", "#d9730d", "#777777"
+_GREEN, _VIOLET = "#2b8a5e", "#9a5bc0"
 _CONFIG: Spec = {
     "background": "transparent",
     "font": "system-ui, 'DejaVu Sans', sans-serif",
@@ -171,6 +172,41 @@ def study_chart(payload: Mapping[str, Any]) -> Picture | None:
     )
 
 
+def traffic_chart(payload: Mapping[str, Any]) -> Picture | None:
+    """Draw each variant's share of the requests from policy to policy."""
+    history = payload["history"]
+    if len(history) < 2:
+        return None
+    names = sorted({name for past in history for name in past["weights"]})
+    points = [
+        {"policy": past["number"], "variant": name, "share": past["weights"].get(name, 0.0)}
+        for past in history
+        for name in names
+    ]
+    last = history[-1]
+    x: Spec = {"field": "policy", "type": "quantitative", "axis": {"tickMinStep": 1, "grid": False}}
+    x["scale"] = {"zero": False, "nice": False, "padding": 10}
+    y: Spec = {"field": "share", "type": "quantitative", "axis": {"format": "%", "tickCount": 5}}
+    y["scale"] = {"domain": [0, 1]}
+    colors = [_BLUE, _ORANGE, _GREEN, _VIOLET, _GREY]
+    spec: Spec = {
+        "data": {"values": points},
+        "width": _WIDTH,
+        "height": 130,
+        "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 2.5, "point": {"size": 45}},
+        "encoding": {
+            "x": x,
+            "y": y,
+            "color": {"field": "variant", "type": "nominal", "scale": {"range": colors}},
+            "strokeDash": {"field": "variant", "type": "nominal"},
+        },
+        "title": {"text": "each variant's share of the requests, policy by policy", **_KEY},
+    }
+    now = ", ".join(f"{name} {100 * share:g}%" for name, share in last["weights"].items() if share)
+    alt = f"Shares of {', '.join(names)} over {len(history)} policies; now {now}. Last: {last['why']}."
+    return _drawn(spec, alt)
+
+
 def chart(kind: str, payload: Mapping[str, Any]) -> Picture | None:
     """Return the picture of a result of that kind, if there is one to draw."""
     draw = _CHARTS.get(kind)
@@ -180,4 +216,5 @@ def chart(kind: str, payload: Mapping[str, Any]) -> Picture | None:
 _CHARTS: dict[str, Callable[[Mapping[str, Any]], Picture | None]] = {
     "evaluation": evaluation_chart,
     "study": study_chart,
+    "traffic": traffic_chart,
 }

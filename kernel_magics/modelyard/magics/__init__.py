@@ -11,13 +11,18 @@ from modelyard.magics.cv import CvMagics
 from modelyard.magics.deploy import DeployMagics
 from modelyard.magics.package import PackageMagics
 from modelyard.magics.predict import PredictMagics
+from modelyard.magics.replay import ReplayMagics
+from modelyard.magics.traffic import TrafficMagics
 from modelyard.magics.tune import TuneMagics
 from modelyard.magics.yard import YardMagics
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-MAGICS = (CvMagics, TuneMagics, PackageMagics, ContractMagics, DeployMagics, PredictMagics, YardMagics)
+MAGICS = (
+    CvMagics, TuneMagics, PackageMagics, ContractMagics, DeployMagics, PredictMagics, TrafficMagics, ReplayMagics,
+    YardMagics,
+)  # fmt: skip
 
 _RESULT = ("modelyard.presentation", "Result")
 _loaded: dict[int, Any] = {}

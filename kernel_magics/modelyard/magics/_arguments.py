@@ -12,6 +12,7 @@ from modelyard.errors import ModelyardError, UnknownNameError, UsageError, did_y
 
 _OPENING, _CLOSING, _QUOTES = "([{", ")]}", "\"'"
 _BUDGET = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>trials?|s|min|m|h)")
+_SHARE = re.compile(r"(?P<number>\d+(?:\.\d+)?|\.\d+)\s*(?P<percent>%)?")
 _SECONDS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
@@ -126,6 +127,33 @@ def parse_budget(text: str) -> Budget:
         else:
             seconds = float(found["number"]) * _SECONDS[found["unit"]]
     return Budget(trials, seconds)
+
+
+def parse_seconds(text: str | float) -> float:
+    """Read a time with its unit, as ``90s``, ``5min``, ``1h``.
+
+    >>> parse_seconds("5min"), parse_seconds("1.5s")
+    (300.0, 1.5)
+    """
+    found = _BUDGET.fullmatch(str(text).strip())
+    if found is None or found["unit"] not in _SECONDS:
+        raise UsageError(f"a time has a unit, found {text!r}; type 90s, 5min or 1h")
+    return float(found["number"]) * _SECONDS[found["unit"]]
+
+
+def parse_share(text: str | float) -> float:
+    """Read a share, as ``10%`` or ``0.1``.
+
+    >>> parse_share("12.5%"), parse_share("0.1")
+    (0.125, 0.1)
+    """
+    found = _SHARE.fullmatch(str(text).strip())
+    if found is None:
+        raise UsageError(f"a share is a percentage, found {text!r}; type 10%")
+    number = float(found["number"])
+    if not found["percent"] and number > 1:
+        raise UsageError(f"a share without % is between 0 and 1, found {text!r}; type {number:g}%")
+    return number / 100 if found["percent"] else number
 
 
 def evaluate(expression: str, namespace: Mapping[str, Any]) -> Any:

@@ -17,6 +17,8 @@ from modelyard.magics.cv import cv_parser
 from modelyard.magics.deploy import deploy_parser
 from modelyard.magics.package import package_parser
 from modelyard.magics.predict import predict_parser
+from modelyard.magics.replay import replay_parser
+from modelyard.magics.traffic import traffic_parser
 from modelyard.magics.tune import tune_parser
 
 if TYPE_CHECKING:
@@ -50,6 +52,8 @@ def _parser(magic: str) -> LineParser | None:
         "package": package_parser,
         "contract": contract_parser,
         "predict": predict_parser,
+        "replay": replay_parser,
+        "traffic": traffic_parser,
     }
     if magic in makers:
         return makers[magic]()
@@ -69,6 +73,8 @@ def _candidates(magic: str, before: list[str], word: str, namespace: dict[str, A
         return targets
     if magic == "contract" and before and previous in _OF_COLUMNS:
         return _of_columns(previous, before[0], namespace)
+    if magic in ("traffic", "replay") and (found := _of_variants(magic, before, previous)) is not None:
+        return found
     if previous in _VALUES:
         return _VALUES[previous]
     variables = [name for name in namespace if not name.startswith("_")]
@@ -84,6 +90,26 @@ def _candidates(magic: str, before: list[str], word: str, namespace: dict[str, A
 
         return [*storing.names(), *variables]
     return variables
+
+
+_OF_VARIANTS = ("--canary", "--split", "--shadow", "--promote", "--on", "--variant")
+_GUARDS = ("errors<1%", "refused<1%", "p99<20ms", "disagreement<5%", "crashes<1")
+
+
+def _of_variants(magic: str, before: list[str], previous: str) -> Iterable[str] | None:
+    """Return deployments, and behind a flag of variants the versions of the bundle that is deployed."""
+    from modelyard.packaging import storing
+    from modelyard.targets import deployments
+
+    known = {each.name: each.bundle.partition(":")[0] for each in deployments()}
+    if not before:
+        return known
+    if previous == "--guard":
+        return _GUARDS
+    if previous in _OF_VARIANTS and before[0] in known:
+        tail = "=" if previous in ("--canary", "--split") else ""
+        return [f"v{stored.version}{tail}" for stored in storing.versions(known[before[0]])]
+    return None
 
 
 def _paths(word: str) -> Iterable[str]:

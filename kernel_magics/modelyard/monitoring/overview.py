@@ -47,7 +47,10 @@ class Overview(Result):
         return Table(("what", "name", "since", "state"), rows)
 
     def _deployed(self, record: Record) -> str:
-        return f"{self.health[record.name].health}: {record.payload['bundle']} at {record.payload['url']}"
+        health = self.health[record.name]
+        shares = health.detail.partition("; ")[2] if health.health == "ready" else ""
+        answering = f" ({shares})" if shares else ""
+        return f"{health.health}: {record.payload['bundle']}{answering} at {record.payload['url']}"
 
     def notes(self) -> tuple[str, ...]:
         return tuple(

@@ -93,7 +93,9 @@ def _parts(series: pd.Series, column: Column) -> Iterator[tuple[str, np.ndarray]
         yield "null", missing
     present = series[~missing]
     if column.type in ("number", "integer") and present.nunique() > _FEW_VALUES:
-        yield from _quarters(series.to_numpy(dtype=float), present.to_numpy(dtype=float))
+        edges = np.quantile(present.to_numpy(dtype=float), (0, 0.25, 0.5, 0.75, 1))
+        edges = np.ceil(edges) if column.type == "integer" else edges
+        yield from _quarters(series.to_numpy(dtype=float), np.unique(edges))
         return
     values = list(present.value_counts().index[:_MOST_VALUES])
     for value in values:
@@ -103,8 +105,7 @@ def _parts(series: pd.Series, column: Column) -> Iterator[tuple[str, np.ndarray]
         yield "others", others
 
 
-def _quarters(values: np.ndarray, present: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    edges = np.unique(np.quantile(present, (0, 0.25, 0.5, 0.75, 1)))
+def _quarters(values: np.ndarray, edges: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     for low, high in pairwise(edges):
         last = high == edges[-1]
         part = (values >= low) & ((values <= high) if last else (values < high))

@@ -272,7 +272,8 @@ def replay(
     since : float, optional
         Only what was noted in the last so many seconds.
     rows : int, optional
-        At most so many rows, the newest. A request is played whole or not at all, and the newest one in any case.
+        At most so many rows, the newest. A request is played whole or not at all, and the newest one in any case. By
+        default all of them; where the bundle holds Python, each request takes some milliseconds.
     variant : str, optional
         Only requests that this variant answered, such as ``v1``.
 
@@ -298,10 +299,10 @@ def replay(
     try:
         chosen = _chosen(known, since, rows, variant)
         _check_columns(chosen, bundle, known.name)
-        notebook = _Notebook(bundle)
+        findings = _Findings(bundle)
         with opened(bundle) as predictor:
-            _play(chosen, predictor, notebook, bundle.tag)
-        return notebook.replay(known.name, stem)
+            _play(chosen, predictor, findings, bundle.tag)
+        return findings.replay(known.name, stem)
     except ChildLostError as error:
         raise BundleError(f"bundle {bundle.tag}: {error}") from None
     except KeyboardInterrupt as stop:
@@ -439,7 +440,7 @@ class _Answered(msgspec.Struct):
     probabilities: list[dict[str, float | None]] | None = None
 
 
-def _play(chosen: deque[_Chosen], predictor: Predictor, notebook: _Notebook, tag: str) -> None:
+def _play(chosen: deque[_Chosen], predictor: Predictor, findings: _Findings, tag: str) -> None:
     asked, answered = msgspec.json.Decoder(_Asked).decode, msgspec.json.Decoder(_Answered).decode
     with track(f"replaying on {tag}", sum(request.rows for request in chosen), "row") as tracker:
         while chosen:
@@ -447,12 +448,12 @@ def _play(chosen: deque[_Chosen], predictor: Predictor, notebook: _Notebook, tag
             try:
                 table, rows = asked(request.entry.request).table()
                 logged = answered(request.entry.answer)
-                if rows > len(logged.predictions) or rows > len(logged.probabilities or logged.predictions):
+                if rows > len(logged.predictions if logged.probabilities is None else logged.probabilities):
                     raise RequestError("fewer answers than rows")
             except _UNREADABLE:
-                notebook.unreadable += 1
+                findings.unreadable += 1
             else:
-                _compare(table, rows, logged, request.variant, predictor, notebook)
+                _compare(table, rows, logged, request.variant, predictor, findings)
             tracker.advance(request.rows)
 
 
@@ -462,10 +463,10 @@ def _compare(
     logged: _Answered,
     variant: str,
     predictor: Predictor,
-    notebook: _Notebook,
+    findings: _Findings,
 ) -> None:
     """Let the predictor answer one request, and note what it says."""
-    notebook.requests += 1
+    findings.requests += 1
     kept: Sequence[int] = range(rows)
     refused: list[tuple[int, str]] = []
     try:
@@ -483,11 +484,11 @@ def _compare(
         raise
     except MODEL_ERRORS as error:
         said = f"the model fails: {str(error).partition(chr(10))[0]}"
-        notebook.refuse(logged.id, refused + [(row, said) for row in kept])
+        findings.refuse(logged.id, refused + [(row, said) for row in kept])
         return
-    notebook.refuse(logged.id, refused)
+    findings.refuse(logged.id, refused)
     if kept:
-        notebook.note(logged, variant, kept, table, predictions, probabilities)
+        findings.note(logged, variant, kept, table, predictions, probabilities)
 
 
 def _refused(contract: Contract, table: Mapping[str, list[Any]], rows: int) -> Iterator[tuple[int, str]]:
@@ -500,7 +501,7 @@ def _refused(contract: Contract, table: Mapping[str, list[Any]], rows: int) -> I
             yield row, f"column {first.column!r}: {first.problem}; learned: {first.learned}"
 
 
-class _Notebook:
+class _Findings:
     """What a replay has found so far."""
 
     def __init__(self, bundle: Bundle) -> None:

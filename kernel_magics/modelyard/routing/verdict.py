@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -24,7 +25,10 @@ class Verdict:
     comparison : Comparison
         Valid at every look (`modelyard.routing.sequential`).
     planned : int or None
-        Labelled rows, of both together, after which an effect of `effect` is found with a power of 0.8.
+        Labelled rows, of both together, after which an effect of `effect` is found with a power of 0.8; known as soon
+        as the control has had labels, also from before there was a candidate.
+    steady : bool
+        Whether the shares have been the same all the time. If not, a rate that drifts looks like a difference.
     """
 
     control: str
@@ -34,6 +38,7 @@ class Verdict:
     arms: dict[str, Arm]
     comparison: Comparison
     planned: int | None
+    steady: bool
 
     @property
     def sentence(self) -> str:
@@ -69,6 +74,7 @@ class Verdict:
             "decided": found.decided,
             "effect": self.effect,
             "planned": self.planned,
+            "steady": self.steady,
         }
 
 
@@ -81,49 +87,60 @@ def verdict(
 ) -> Verdict | None:
     """Return what is known of the candidate against the control since both first shared the requests.
 
-    ``None`` where there is no candidate, or no label has come.
+    ``None`` where there is no candidate, or the control has never had a label.
     """
-    pair = _pair(policy, history)
-    if pair is None:
+    experiment = _experiment(history or (policy,))
+    if experiment is None:
         return None
-    control, candidate, since = pair
-    arms = outcomes(state, outcome, since).arms
-    if not arms:
+    control, candidate = experiment.control, experiment.candidate
+    arms = outcomes(state, outcome, experiment.since).arms
+    before = arms.get(control) or outcomes(state, outcome, 0.0).arms.get(control)
+    if before is None:
         return None
     both = {name: arms.get(name, Arm(0, 0)) for name in (control, candidate)}
     found = compare(both[control], both[candidate], effect=effect)
-    return Verdict(
-        control, candidate, outcome, effect, both, found, _planned(both, control, candidate, effect)
-    )
+    planned = _planned(before.rate, effect, experiment.share)
+    return Verdict(control, candidate, outcome, effect, both, found, planned, experiment.steady)
 
 
-def _pair(policy: Policy, history: tuple[Policy, ...]) -> tuple[str, str, float] | None:
-    """Return control and candidate of the newest experiment, and when it began."""
-    began: Policy | None = None
+@dataclass(frozen=True)
+class _Experiment:
+    """Who is compared with whom, since when (seconds of the epoch), and the candidate's share of what both get."""
+
+    control: str
+    candidate: str
+    since: float
+    share: float
+    steady: bool
+
+
+def _experiment(history: Sequence[Policy]) -> _Experiment | None:
+    """Return the newest time in which a candidate shared the requests with the control."""
+    shared: list[tuple[float, float]] = []  # when, and the candidate's share
     pair: tuple[str, str] | None = None
-    for past in reversed(history or (policy,)):
+    for past in reversed(history):
         others = [name for name in past.answering if name != past.control]
-        if len(past.answering) < 2 or not others:
-            if pair is not None:
+        if others and past.answering.get(past.control):
+            candidate = max(others, key=lambda name: past.answering[name])
+            if pair not in (None, (past.control, candidate)):
                 break
-            continue
-        candidate = max(others, key=lambda name: past.answering[name])
-        if pair is None:
             pair = (past.control, candidate)
-        if pair != (past.control, candidate):
+            both = past.weights[candidate] + past.weights[past.control]
+            shared.append((datetime.fromisoformat(past.at).timestamp(), past.weights[candidate] / both))
+        elif shared:
             break
-        began = past
-    if pair is None or began is None:
+    if pair is None:
         return None
-    return (*pair, datetime.fromisoformat(began.at).timestamp())
+    steady = len({round(share, 9) for _, share in shared}) == 1
+    return _Experiment(*pair, since=shared[-1][0], share=shared[0][1], steady=steady)
 
 
-def _planned(arms: dict[str, Arm], control: str, candidate: str, effect: float) -> int | None:
-    trials = sum(arm.trials for arm in arms.values())
-    baseline, share = arms[control].rate, arms[candidate].trials / trials if trials else 0.0
-    if not 0 < baseline < 1 or not 0 < baseline + effect < 1 or not 0 < share < 1:
+def _planned(baseline: float, effect: float, share: float) -> int | None:
+    """Return how many labels it will take; where the rate has no room above for the effect, it is looked for below."""
+    room = effect if baseline + effect < 1 else -effect
+    if not 0 < baseline < 1 or not 0 < baseline + room < 1:
         return None
-    return sample_size(baseline, effect, share=share)
+    return sample_size(baseline, room, share=share)
 
 
 def rate(arm: Arm) -> str:

@@ -86,7 +86,7 @@ class Traffic(Result):
             rows.append(
                 (
                     name, variant.tag, self._role(name), f"{100 * self.policy.weights.get(name, 0):g}%",
-                    f"{seen.requests:.0f}", f"{seen.errors:.0f}", _ms(seen.p50_s), _ms(seen.p99_s),
+                    _count(seen.requests), _count(seen.errors), _ms(seen.p50_s), _ms(seen.p99_s),
                     f"{seen.differing:.0f} of {seen.compared:.0f}" if seen.compared else "–",
                     rate(arms.get(name, Arm(0, 0))),
                 )
@@ -109,6 +109,10 @@ class Traffic(Result):
             found.append(f"guards: {', '.join(self.routed.guards)}")
         if self.verdict is not None:
             found.append(self.verdict.sentence)
+            if not self.verdict.steady:
+                found.append(
+                    "the shares have changed meanwhile: a rate that drifts would look like a difference"
+                )
             if self.policy.sticky:
                 found.append(
                     f"rows of one {self.policy.sticky} are no independent trials: the intervals are too narrow"
@@ -159,6 +163,10 @@ def _numbers(seen: Seen) -> dict[str, float | None]:
             ("differing", seen.differing),
         )
     }
+
+
+def _count(number: float) -> str:
+    return "–" if math.isnan(number) else f"{number:.0f}"
 
 
 def _ms(seconds: float) -> str:

@@ -26,6 +26,7 @@ from modelyard.targets.local_traffic import (
     look,
     make_site,
     put_in_force,
+    shares_told,
 )
 from modelyard.targets.plan import Plan
 from modelyard.targets.protocol import STATE_KEPT, Endpoint, State, Status
@@ -176,7 +177,7 @@ class LocalTarget:
             return Status("down", "it was never started")
         ready = _ready_digest(state["port"])
         if ready == state["digest"]:
-            return Status("ready", f"answers at http://127.0.0.1:{state['port']}")
+            return Status("ready", f"answers at http://127.0.0.1:{state['port']}{shares_told(state)}")
         if ready is not None:
             return Status("down", f"something else answers on port {state['port']}")
         if _alive(state):

@@ -167,6 +167,19 @@ def _wait(folder: Path, number: int, loaded: tuple[str, ...], seconds: float) ->
             waiting.advance(0)
 
 
+def shares_told(state: Mapping[str, Any]) -> str:
+    """Return how requests are spread, where that is not all to the bundle that was deployed: ``; v1 90%, v2 10%``."""
+    try:
+        policy = PolicyFile(Path(state["folder"])).read()
+    except PolicyError:
+        return ""
+    deployed = f"v{str(state['tag']).partition(':')[2]}"
+    if policy.answering == {deployed: 1.0} and not policy.shadow:
+        return ""
+    told = [f"{name} {100 * share:g}%" for name, share in policy.answering.items()]
+    return f"; {', '.join([*told, *(f'shadow {name}' for name in policy.shadow)])}"
+
+
 def look(folder: Path, url: str, token: str, *, runs: bool) -> Routed:
     """Return how a deployment routes.
 
@@ -240,6 +253,13 @@ def _compared(samples: Samples, field: str, variant: str | None = None) -> float
 
 
 def _seen(samples: Samples, variant: str) -> Seen:
+    if all(labels["variant"] != variant for labels, _ in samples.get("modelyard_rows_total", [])):
+        counted = {"requests": float("nan"), "errors": float("nan")}  # nobody holds it now, so nobody tells
+        return Seen(
+            **counted,
+            compared=_compared(samples, "rows", variant),
+            differing=_compared(samples, "differing", variant),
+        )
     found = _tally(samples, variant)
     window = _as_window(found, {})
     return Seen(
