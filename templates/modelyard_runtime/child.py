@@ -133,6 +133,9 @@ class ChildModel:
         except (OSError, ModelError) as error:
             self._child.end()
             raise BundleError(f"the model does not load in a process of its own: {error}") from None
+        except BaseException:  # Ctrl-C: no child is left behind
+            self._child.end()
+            raise
 
     @property
     def pid(self) -> int:

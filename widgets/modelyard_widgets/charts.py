@@ -184,7 +184,8 @@ def traffic_chart(payload: Mapping[str, Any]) -> Picture | None:
         for name in names
     ]
     last = history[-1]
-    x: Spec = {"field": "policy", "type": "quantitative", "axis": {"tickMinStep": 1, "grid": False}}
+    x: Spec = {"field": "policy", "type": "quantitative"}
+    x["axis"] = {"tickMinStep": 1, "format": "d", "grid": False}
     x["scale"] = {"zero": False, "nice": False, "padding": 10}
     y: Spec = {"field": "share", "type": "quantitative", "axis": {"format": "%", "tickCount": 5}}
     y["scale"] = {"domain": [0, 1]}

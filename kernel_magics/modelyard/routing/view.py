@@ -172,4 +172,6 @@ def _count(number: float) -> str:
 def _ms(seconds: float) -> str:
     if math.isnan(seconds):
         return "–"
-    return "> 2500" if math.isinf(seconds) else f"{1e3 * seconds:.2g}"
+    if math.isinf(seconds):
+        return "> 2500"
+    return f"{1e3 * seconds:.2f}" if seconds < 0.01 else f"{1e3 * seconds:.0f}"
