@@ -26,6 +26,7 @@ from modelyard.packaging.card import CARD, card
 from modelyard.packaging.contract_change import Change, told
 from modelyard.packaging.contract_view import CHANGED, ContractView, view
 from modelyard.packaging.proof import replayed
+from modelyard.packaging.writing import contract_text
 from modelyard.progress import track
 from modelyard_runtime import bundle_format
 from modelyard_runtime.bundle_format import CONTRACT, GOLDEN, MANIFEST, MODEL_FOLDER, PROFILE, bundle_digest
@@ -281,7 +282,7 @@ def _contract_json(bundle: Bundle, wished: Contract) -> str:
     for entry, column in zip(written["columns"], wished.columns, strict=True):
         facts = {name: getattr(column, name) for name in _CHANGEABLE}
         entry.update({name: fact for name, fact in facts.items() if fact is not None})
-    return json.dumps(written, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return contract_text(written)
 
 
 def _card(bundle: Bundle, wished: Contract, manifest: dict[str, Any]) -> str:

@@ -48,7 +48,8 @@ def bill_of_materials(name: str, lock: Iterable[str], model_files: Mapping[str, 
     bom.metadata.timestamp = None  # type: ignore[assignment]
     bom.register_dependency(whole, [*models, *libraries])
     written = json.loads(JsonV1Dot6(bom).output_as_string())
-    return (json.dumps(written, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    text = json.dumps(written, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return f"{text}\n".encode()
 
 
 def _library(line: str) -> Component:

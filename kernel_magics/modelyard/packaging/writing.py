@@ -90,7 +90,10 @@ def _files(draft: Draft) -> dict[str, tuple[bytes, str]]:
     rows = draft.golden_source
     files: dict[str, tuple[bytes, str]] = {
         **{name: (content, _maker(name)) for name, content in draft.form.files.items()},
-        bundle_format.CONTRACT: (_pretty(draft.contract.to_json()), "learned from the training table"),
+        bundle_format.CONTRACT: (
+            contract_text(draft.contract.to_json()).encode(),
+            "learned from the training table",
+        ),
         bundle_format.GOLDEN: (_golden_lines(draft), f"{GOLDEN_SOURCES[rows]}, answered by the estimator"),
         bundle_format.PROFILE: (
             _lines([bundle_format.canonical(draft.profile).decode()]),
@@ -154,6 +157,17 @@ def _maker(file: str) -> str:
 
 def _pretty(value: Any) -> bytes:
     return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def contract_text(written: dict[str, Any]) -> str:
+    """Return ``contract.json``: a line for each column, which people can read and compare, and no more spaces."""
+
+    def plain(value: Any) -> str:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+    columns = ",\n".join(plain(column) for column in written["columns"])
+    rest = "".join(f",{plain(key)}:{plain(value)}" for key, value in written.items() if key != "columns")
+    return f'{{"columns":[\n{columns}\n]{rest}}}\n'
 
 
 def _lines(lines: Iterable[str]) -> bytes:
