@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -14,14 +15,15 @@ from typing import Any
 import pytest
 
 import modelyard
+import modelyard_router
 from modelyard.targets.processes import free_port
 from people import FRAME, MODEL, ROW, TARGET, a_place_of_its_own
 
 RUN = """
 import logging, os, sys
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = sys.argv[1].split(os.pathsep)
 if sys.argv[3] == "wire":
-    from modelyard_runtime.doors import wire
+    from modelyard_router import wire
     wire.install()
 import uvicorn
 logging.getLogger("uvicorn.access").propagate = False
@@ -72,6 +74,8 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, int]
     with a_place_of_its_own(tmp_path_factory):
         bundle = modelyard.package(MODEL, FRAME, TARGET, name="wire")
         started, ports = [], {}
+        router = Path(modelyard_router.__file__).parents[1]
+        paths = os.pathsep.join([str(bundle.path / "src" / "runtime"), str(router)])
         try:
             for kind in ("wire", "asgi"):
                 ports[kind] = free_port()
@@ -81,7 +85,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, int]
                             sys.executable,
                             "-c",
                             RUN,
-                            str(bundle.path / "src" / "runtime"),
+                            paths,
                             str(ports[kind]),
                             kind,
                         ],

@@ -11,7 +11,7 @@ import modelyard
 from _measure.peers import Peer
 from modelyard.catalog import open_yard
 from modelyard.targets.protocol import make_target
-from modelyard_runtime.doors import ROUTER
+from modelyard_router.policy import POLICY
 
 CONNECTIONS = 8
 DIFFERENT = 64  # bodies per size, so that nothing is measured on one lucky row
@@ -48,7 +48,7 @@ def endpoint(
 
 @contextmanager
 def unrouted(bundle: Any, name: str, requests: dict[int, list[bytes]]) -> Iterator[Peer]:
-    """Deploy likewise, and start the same command again with the same environment less the router's variable.
+    """Deploy likewise, take the policy away, and start the same command again: then nothing is routed.
 
     Token, counters and prediction log stay as they are.
     """
@@ -56,7 +56,8 @@ def unrouted(bundle: Any, name: str, requests: dict[int, list[bytes]]) -> Iterat
         record = open_yard().get("deployment", name).payload
         target, state = make_target(record["target"], {}), record["state"]
         target.stop(state)
-        target.start({**state, "env": {key: value for key, value in state["env"].items() if key != ROUTER}})
+        Path(state["folder"], POLICY).unlink()
+        target.start(state)
         yield peer
 
 

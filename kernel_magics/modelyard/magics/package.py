@@ -23,7 +23,7 @@ def package_parser() -> LineParser:
         "--policy", metavar="WHAT",
         help="what becomes of values that training never saw: flag (the default), clip or reject",
     )  # fmt: skip
-    parser.add_argument("--golden-rows", type=int, metavar="N", help="training rows kept as golden rows (64)")
+    parser.add_argument("--golden-rows", type=int, metavar="N", help="training rows kept as golden rows (40)")
     parser.add_argument("--seed", type=int, metavar="N", help="decides which rows these are (0)")
     parser.add_argument(
         "--golden",

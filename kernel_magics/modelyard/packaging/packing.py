@@ -32,7 +32,7 @@ from modelyard.progress import Tracker, track
 from modelyard_runtime.bundle_format import MODEL_FOLDER, bundle_digest
 from modelyard_runtime.contract import Contract
 
-_GOLDEN_ROWS = 64
+_GOLDEN_ROWS = 40
 _DRAWN = 20  # synthetic rows drawn for each that is chosen
 _STEPS = 5
 

@@ -90,7 +90,7 @@ class PredictorApp:
         }
         self._read = BodyReader()
         fast = predictor.fast is not None
-        #: The short way to an answer, which a server may call without ASGI between (`doors.wire`).
+        #: The short way to an answer, which a server may call without ASGI between (`modelyard_router.wire`).
         self.hot = HotPath(predictor, gate, self._read, LARGE_BODY_BYTES) if fast else None
         self._waiting = 0
         _settle()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import logging
 import os
@@ -32,10 +31,6 @@ class PredictorService(Service):  # type: ignore[misc, type-arg, unused-ignore]
             "uvicorn.access"
         ).propagate = False  # else each request would make a line for nobody
         version = self.bento.tag.version if self.bento is not None else None
-        with contextlib.suppress(ImportError):  # without httptools uvicorn goes its own way
-            from modelyard_runtime.doors import wire
-
-            wire.install()
         predictor = Predictor(SOURCE / MODEL_FOLDER, variant=f"v{version}" if version else "v1")
         gate, beyond = Gate.from_environment(), super().to_asgi(is_main=is_main)
         if folder := os.environ.get(ROUTER):
@@ -46,5 +41,5 @@ class PredictorService(Service):  # type: ignore[misc, type-arg, unused-ignore]
 def _routed(predictor: Predictor, gate: Gate, folder: Path, beyond: Any) -> Any:
     """Return the application of a deployment that can serve several bundles; it brings the package for that."""
     sys.path.append(str(folder / ROUTER_FOLDER))
-    app: Any = importlib.import_module("modelyard_router.app").RouterApp(predictor, gate, folder, beyond)
+    app: Any = importlib.import_module("modelyard_router.entry").application(predictor, gate, folder, beyond)
     return app

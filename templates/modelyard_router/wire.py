@@ -3,6 +3,9 @@
 For each request an ASGI server makes a task, an event and a handful of dictionaries, which together cost several
 times what a prediction does. A request that came whole, and whose headers the hot path admits, needs none of them.
 Everything else goes on to uvicorn, and so to the application, as it always did.
+
+It knows uvicorn from inside. So it comes with a deployment, whose uvicorn is the one here, and not with a bundle, which
+may be served years later by another one.
 """
 
 from __future__ import annotations
