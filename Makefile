@@ -127,14 +127,15 @@ wrk:
 	  else echo "wrk is not installed: a slower Python client is used; type: sudo apt-get install wrk"; fi; }
 
 .PHONY: bench
-bench: $(VENV)/.base wrk ## measure start-up, bundles, serving, batch
+bench: $(VENV)/.base wrk ## measure start-up, bundles, serving, batch, routing
 	$(BIN)/python benchmarks/startup.py --json
 	$(BIN)/python benchmarks/bundles.py --json
 	$(BIN)/python benchmarks/hot_path.py --json
 	$(BIN)/python benchmarks/serving.py --json
+	$(BIN)/python benchmarks/routing.py --json
 
 .PHONY: bench-check
-bench-check: $(VENV)/.base wrk ## hold what serving must reach against its bounds
+bench-check: $(VENV)/.base wrk ## hold what serving and routing must reach against their bounds
 	$(BIN)/python benchmarks/check.py
 
 .PHONY: clean

@@ -19,14 +19,14 @@ from _measure.sockets import closed_loop
 from _measure.workers import connections_of
 from modelyard_router.policy import POLICY
 
-CANDIDATE = "v2"
+CONTROL, CANDIDATE = "v1", "v2"
 _SHARE = 0.5
-_SECONDS = 4.0
+_SECONDS = 2.5
 _AT_S = 0.5
 _APART_S = 0.02
 #: Somebody in another process, as another notebook is; it has everything at hand when it is told to.
 _PROGRAM = (
-    "import sys, modelyard; print('ready', flush=True); sys.stdin.readline(); "
+    "import sys, modelyard; modelyard.traffic(sys.argv[1]); print('ready', flush=True); sys.stdin.readline(); "
     "modelyard.traffic(sys.argv[1], rollback=True)"
 )
 
@@ -79,11 +79,12 @@ def rolled_back(peer: Peer, name: str, folder: Path, times: int, connections: in
         "seconds": [once["seconds"] for once in each],
         "median_s": statistics.median(once["seconds"] for once in each),
         "most_s": max(once["seconds"] for once in each),
+        "from_call_to_policy_s": statistics.median(once["watch"].replaced - once["told"] for once in each),
         "fewest_workers": min(len(once["connections_by_worker"]) for once in each),
         "failed": sum(once["failed"] for once in each),
-        "candidate_before": min(once["before"].get(CANDIDATE, 0) for once in each),
-        "candidate_after": max(once["after"].get(CANDIDATE, 0) for once in each),
-        "control_after": min(once["after"].total() - once["after"].get(CANDIDATE, 0) for once in each),
+        "candidate_before": min(once["watch"].before[CANDIDATE] for once in each),
+        "candidate_after": max(once["watch"].after[CANDIDATE] for once in each),
+        "control_after": min(once["watch"].after[CONTROL] for once in each),
     }
 
 
@@ -100,6 +101,7 @@ def _once(peer: Peer, name: str, folder: Path, connections: int) -> dict[str, An
 
         def tell(ports: set[int]) -> None:
             seen["connections_by_worker"] = sorted(connections_of(folder, peer.port, ports).values())
+            seen["told"] = time.perf_counter()
             other.stdin.close()
 
         found = closed_loop(
@@ -111,7 +113,6 @@ def _once(peer: Peer, name: str, folder: Path, connections: int) -> dict[str, An
     return {
         **seen,
         "seconds": max(0.0, watch.last - watch.replaced),
-        "before": watch.before,
-        "after": watch.after,
+        "watch": watch,
         "failed": found.failed,
     }

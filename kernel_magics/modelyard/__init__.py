@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from modelyard.evaluation import cross_validate
     from modelyard.monitoring import yard
     from modelyard.packaging import bundle, contract, package
-    from modelyard.routing import replay, traffic
+    from modelyard.routing import traffic
+    from modelyard.routing.replay import replay
     from modelyard.targets import deploy, deployment, plan
     from modelyard.tuning import tune
 
@@ -34,7 +35,7 @@ _STAGE_OF = {
     "package": "packaging",
     "plan": "targets",
     "predict": "batch",
-    "replay": "routing",
+    "replay": "routing.replay",
     "traffic": "routing",
     "tune": "tuning",
     "yard": "monitoring",
