@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 #: A header that nobody can send: which variant the hot path had chosen before the general way took the request.
 _CHOSEN = b"\0variant"
 _PREFIXES = ("/v1/models/", "/v2/models/")
+_VERSION = re.compile(r"/v[12]/models/[^/]+/versions/(?P<version>[^/:]+)")
 _JSON = (b"", b"application/json", b"application/x-www-form-urlencoded")
 
 
@@ -50,22 +52,29 @@ class RouterApp:
             predictor, gate, beyond, {"/metrics": page(self._metrics), "/readyz": page(self._ready)}
         )
         self._crew = Crew(folder, self._host, gate)
-        #: The short way to an answer (`modelyard_runtime.doors.wire`).
+        #: The short way to an answer (`modelyard_router.wire`).
         self.hot = RoutedHot(self._crew)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._host(scope, self._ending(receive), send)
+        elif scope["type"] == "http" and (named := self._named(scope["path"])) is not None:
+            await named(scope, receive, send)
         elif scope["type"] == "http" and scope["method"] == "POST" and _predicts(scope["path"]):
             await self._predict(scope, receive, send)
         else:
             await self._host(scope, receive, send)
 
+    def _named(self, path: str) -> PredictorApp | None:
+        """Return who answers a path that names a version: that one and no other, whoever has which share."""
+        found = _VERSION.match(path)
+        return None if found is None else self._crew.app(f"v{found['version']}")
+
     async def _predict(self, scope: Scope, receive: Receive, send: Send) -> None:
         choice = self._crew.choice
         marked = _taken_mark(scope["headers"])
         app = choice.only
-        if app is None and choice.sticky is not None:
+        if choice.sticky is not None and (app is None or choice.sticky.strip):
             try:
                 app, receive = await self._of_caller(choice, scope, receive, marked)
             except Refused as refused:
@@ -73,8 +82,6 @@ class RouterApp:
                 return
         elif app is None:
             app = choice.apps.get(marked or "") or choice.apps[choice.by_chance()]
-        elif choice.sticky is not None and choice.sticky.strip:
-            _, receive = await self._of_caller(choice, scope, receive, marked)
         await app(scope, receive, send)
 
     async def _of_caller(
@@ -127,15 +134,15 @@ class RoutedHot:
             key = None if sticky.strip else in_headers(headers, sticky.headers)
             if key is None:
                 return self._by_body(choice, headers)
-            return self._marked(choice.apps[choice.of(key)], choice.of(key), headers)
+            return self._marked(choice, choice.of(key), headers)
         if choice.only is not None:
             hot = choice.only.hot
             return None if hot is None else hot.admits(headers)
-        name = choice.by_chance()
-        return self._marked(choice.apps[name], name, headers)
+        return self._marked(choice, choice.by_chance(), headers)
 
-    def _marked(self, app: PredictorApp, name: str, headers: Headers) -> Attempt | None:
-        attempt = None if app.hot is None else app.hot.admits(headers)
+    def _marked(self, choice: Choice, name: str, headers: Headers) -> Attempt | None:
+        hot = choice.apps[name].hot
+        attempt = None if hot is None else hot.admits(headers)
         headers.append((_CHOSEN, name.encode()))
         return attempt
 

@@ -23,7 +23,7 @@ def by_key(weights: Mapping[str, float], key: str, salts: Mapping[str, str]) -> 
     """Return the variant of a caller: the same one as long as the weights are, and on every worker.
 
     Weighted rendezvous hashing (Thaler and Ravishankar 1998; the weights after Schindelhauer and Schomaker 2005): when
-    a variant's share grows, callers come to it, and nobody moves between two others.
+    a variant's share grows, callers come to it, and nobody moves between two others that keep their proportion.
 
     Parameters
     ----------

@@ -18,8 +18,8 @@ from typing import Any
 
 import msgspec
 
-from modelyard_router import counters
-from modelyard_router.logbook import Entry, Follower
+from modelyard_router import counters, workers
+from modelyard_router.logbook import PREDICTIONS, Entry, Follower
 from modelyard_router.policy import Policy, PolicyError, PolicyFile
 from modelyard_runtime.bundle_format import MODEL_FOLDER, PROFILE
 from modelyard_runtime.contract import ContractBroken
@@ -96,33 +96,50 @@ def _apart(profile: Path) -> float | None:
     return SHARE_OF_RANGE * (float(inner[-1]) - float(inner[0]) or abs(float(inner[0])) or 1.0)
 
 
+def begin(folder: Path) -> None:
+    """Note where the log ends, unless that stands there: what was answered before is not compared."""
+    path = folder / _OFFSETS
+    if not path.exists():
+        follower = Follower(folder / "state" / PREDICTIONS)
+        follower.skip_to_end()
+        _note(path, follower)
+
+
+def forget(folder: Path) -> None:
+    """Note that nobody answers again any more."""
+    (folder / _OFFSETS).unlink(missing_ok=True)
+    workers.say_failed_shadows(folder, {})
+
+
+def _note(path: Path, follower: Follower) -> None:
+    fresh = path.with_suffix(".new")
+    fresh.write_bytes(msgspec.json.encode(follower.offsets))
+    fresh.replace(path)
+
+
 class Comparer:
-    """Follows the log of one deployment."""
+    """Follows the log of one deployment, from where `begin` was called or an earlier one stopped."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._state = folder / "state"
         self._file = PolicyFile(folder)
         self._others: dict[str, Other] = {}
+        self._failed: dict[str, str] = {}
+        self._number = 0  # of the policy under which those failed
         self._kept = PredictionLog(
             self._state / SHADOW_LOG, segment_bytes=_SEGMENT_BYTES, limit_bytes=_KEPT_BYTES
         )
-        self._follower = Follower(self._state / "predictions", self._offsets())
+        begin(folder)
+        offsets = msgspec.json.decode((folder / _OFFSETS).read_bytes(), type=dict[str, int])
+        self._follower = Follower(self._state / PREDICTIONS, offsets)
         self._skipped = 0
-
-    def _offsets(self) -> dict[str, int]:
-        path = self._folder / _OFFSETS
-        try:
-            return dict(msgspec.json.decode(path.read_bytes(), type=dict[str, int]))
-        except (OSError, msgspec.DecodeError):
-            follower = Follower(self._state / "predictions")
-            follower.skip_to_end()  # what was answered before there was a shadow is not compared
-            return dict(follower.offsets)
 
     def turn(self) -> bool:
         """Compare what has come; return whether there was anything."""
         policy = self._file.read()
         pairs = counters.compared_pairs(policy)
+        self._load(policy, {name for others in pairs.values() for name in others})
         if self._follower.behind() > _BEHIND_BYTES:
             self._skipped += self._follower.skip_to_end()
         entries = self._follower.read(_READ_BYTES)
@@ -133,16 +150,15 @@ class Comparer:
             other.flush()
         self._kept.flush()
         if entries:
-            path = self._folder / _OFFSETS
-            fresh = path.with_suffix(".new")
-            fresh.write_bytes(msgspec.json.encode(self._follower.offsets))
-            fresh.replace(path)
+            _note(self._folder / _OFFSETS, self._follower)
         return bool(entries)
 
     def _compare(self, policy: Policy, pairs: dict[str, tuple[str, ...]], entry: Entry) -> None:
         logged = msgspec.json.decode(entry.answer, type=_Logged)
         for name in pairs.get(logged.variant, ()):
-            other = self._other(policy, name)
+            other = self._others.get(name)
+            if other is None:  # it does not load
+                continue
             started = time.perf_counter()
             answer = other.answer(entry.request)
             seconds = time.perf_counter() - started
@@ -161,13 +177,21 @@ class Comparer:
                     msgspec.json.encode({"answer": msgspec.Raw(entry.answer), "shadow": answer}),
                 )
 
-    def _other(self, policy: Policy, name: str) -> Other:
-        known = self._others.get(name)
-        if known is None or known.digest != policy.variants[name].digest:
-            if known is not None:
-                known.close()
-            self._others[name] = Other(self._folder, name, policy)
-        return self._others[name]
+    def _load(self, policy: Policy, wanted: set[str]) -> None:
+        """Hold ready who is wanted, and nobody else; who does not load is tried again under the next policy."""
+        for name, known in list(self._others.items()):
+            if name not in wanted or known.digest != policy.variants[name].digest:
+                self._others.pop(name).close()
+        failed = self._failed if policy.number == self._number else {}
+        for name in sorted(wanted - self._others.keys() - failed.keys()):
+            try:
+                self._others[name] = Other(self._folder, name, policy)
+            except Exception as error:  # noqa: BLE001  # whatever stops one from loading must not stop the others
+                _log.exception("variant %s cannot be loaded to answer again", name)
+                failed = {**failed, name: f"{type(error).__name__}: {error}".splitlines()[0][:300]}
+        if failed != self._failed:
+            workers.say_failed_shadows(self._folder, failed)
+        self._failed, self._number = failed, policy.number
 
 
 def main(folder: str) -> None:

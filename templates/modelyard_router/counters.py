@@ -91,9 +91,11 @@ def window(folder: Path, policy: Policy, crew: Crew) -> Window | None:
 
 def as_window(now: Tally, then: Tally, *, crashes: int = 0) -> Window:
     """Return what happened between two readings of a candidate's counters."""
-    requests = tally(now, then, "requests")
-    rows, differing = tally(now, then, "compared").tolist()
     statuses = np.array([*STATUSES, 599])
+    requests = np.where(
+        statuses == 401, 0.0, tally(now, then, "requests")
+    )  # who is not let in proves nothing
+    rows, differing = tally(now, then, "compared").tolist()
     return Window(
         requests=float(requests.sum()),
         errors=float(requests[statuses >= 500].sum()),

@@ -91,6 +91,7 @@ class Crew:
                 if self._file.stamp() != self._seen:
                     self._take_up()
                 self._let_go()
+                self._say()
                 if self.policy is not None:
                     self._leader.tick(self.policy)
             except Exception:  # noqa: BLE001  # whatever it is, requests are answered as before
@@ -108,6 +109,7 @@ class Crew:
             return
         with self._lock:
             self._seen, self.policy = seen, policy
+            self._failed = {name: why for name, why in self._failed.items() if name in policy.needed}
             for name in policy.needed:
                 self._going.pop(name, None)
                 known = name in self._apps or name in self._loading
@@ -116,9 +118,6 @@ class Crew:
                     self._loading.add(name)
                     arguments = (name, policy.variants[name])
                     threading.Thread(target=self._load, args=arguments, name=f"modelyard-load-{name}").start()
-            for name in self._apps:
-                if name not in policy.needed and name != self._host:
-                    self._going.setdefault(name, time.monotonic() + _FAREWELL_S)
             self._answer()
 
     def _load(self, name: str, variant: Variant) -> None:
@@ -141,13 +140,21 @@ class Crew:
         return PredictorApp(Predictor(folder, name, site=site), self._gate)
 
     def _answer(self) -> None:
-        """Answer by what is loaded of the policy, and say so."""
+        """Answer by what is loaded of the policy, and say so; what is not of it goes in a while."""
         self.choice = Choice(self.policy, self._apps, self._host)
-        said = workers.Worker(os.getpid(), self.choice.number, tuple(self._apps), dict(self._failed))
-        if said != self._said:
-            with contextlib.suppress(OSError):  # a full disk: it answers all the same
-                workers.say(self._folder, said)
-                self._said = said
+        if self.policy is not None:
+            for name in self._apps:
+                if name not in self.policy.needed and name != self._host:
+                    self._going.setdefault(name, time.monotonic() + _FAREWELL_S)
+        self._say()
+
+    def _say(self) -> None:
+        with self._lock:
+            said = workers.Worker(os.getpid(), self.choice.number, tuple(self._apps), dict(self._failed))
+            if said != self._said:
+                with contextlib.suppress(OSError):  # a full disk: it answers all the same, and says so later
+                    workers.say(self._folder, said)
+                    self._said = said
 
     def _let_go(self) -> None:
         now = time.monotonic()
@@ -159,4 +166,7 @@ class Crew:
                     continue
                 self._apps = {other: each for other, each in self._apps.items() if other != name}
                 self._answer()
-            app.predictor.close()
+            closing = threading.Thread(
+                target=app.predictor.close, name=f"modelyard-close-{name}", daemon=True
+            )
+            closing.start()  # it waits for what its model still does; the policy does not

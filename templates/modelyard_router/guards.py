@@ -18,7 +18,7 @@ import numpy as np
 
 from modelyard_router.policy import PolicyError
 
-#: How often, over a whole rollout, a guard may break by chance alone although the rate keeps it.
+#: How often a guard may break within a step by chance alone, although the rate keeps it.
 _ALPHA = 0.001
 _ALTERNATIVES = 24
 _METRICS = ("errors", "refused", "disagreement", "crashes", "p50", "p90", "p95", "p99")
@@ -169,6 +169,8 @@ def parse(text: str) -> Guard:
     if (unit in _SECONDS) != (wanted == "ms") or (unit == "%") != (wanted == "%"):
         example = {"ms": f"{metric}<20ms", "%": f"{metric}<1%", None: f"{metric}<1"}[wanted]
         raise PolicyError(f"the guard {text!r} has the wrong unit; type {example}")
+    if not limit:
+        raise PolicyError(f"the guard {text!r} never holds: nothing is below 0")
     return Guard(f"{metric}<{found['number']}{unit or ''}", metric, limit)
 
 

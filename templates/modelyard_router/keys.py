@@ -18,11 +18,12 @@ def header_names(sticky: str) -> frozenset[bytes]:
 
 
 def in_headers(headers: Iterable[tuple[bytes, bytes]], names: frozenset[bytes]) -> str | None:
-    return next((value.decode("latin-1") for name, value in headers if name in names), None)
+    """Return the first value of one of these headers; ``None`` where it is empty too: then nobody says who it is."""
+    return next((value.decode("latin-1") for name, value in headers if name in names), None) or None
 
 
 def in_body(body: bytes, sticky: str, *, strip: bool) -> tuple[str | None, bytes]:
-    """Return the value that all rows of a JSON body have in the column `sticky`, and the body.
+    """Return the value that all rows of a JSON body have in the column `sticky`, ``None`` for null, and the body.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ def in_body(body: bytes, sticky: str, *, strip: bool) -> tuple[str | None, bytes
         )
     if strip:
         body = msgspec.json.encode(_without(request, sticky))
-    return str(found[0]), body
+    return None if found[0] is None else str(found[0]), body
 
 
 def _values(request: dict[str, Any], sticky: str) -> list[Any]:

@@ -8,12 +8,13 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import modelyard_runtime
-from modelyard_router import counters, rollout, workers
+from modelyard_router import comparing, counters, rollout, workers
 from modelyard_router.policy import Policy, PolicyChangedError, PolicyError, PolicyFile
 from modelyard_runtime.metrics import STATE_FOLDER
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _LOCK = "leader.lock"
 _EVERY_S = 0.2
 _AGAIN_S = 2.0
+_END_S = 3.0
 _PROGRAM = (
     "import sys; sys.path[:0] = sys.argv[2:]; from modelyard_router.comparing import main; main(sys.argv[1])"
 )
@@ -42,14 +44,15 @@ class Leader:
         self._lock: IO[bytes] | None = None
         self._comparer: subprocess.Popen[bytes] | None = None
         self._next = 0.0
+        self._number = 0
         self._compare_after = 0.0
 
     def tick(self, policy: Policy) -> None:
         """Do what is due."""
         now = time.monotonic()
-        if now < self._next or not self._leads():
+        if (now < self._next and policy.number == self._number) or not self._leads():
             return
-        self._next = now + _EVERY_S
+        self._next, self._number = now + _EVERY_S, policy.number
         workers.note_lost(self._folder, time.time())
         if policy.is_rolling:
             self._roll(policy)
@@ -94,9 +97,11 @@ class Leader:
         wanted = counters.compared_pairs(policy)
         if not wanted:
             self._end_comparer()
+            comparing.forget(self._folder)
             return
         if self._comparer is not None and self._comparer.poll() is None:
             return
+        comparing.begin(self._folder)
         if now < self._compare_after:
             return
         self._compare_after = now + _AGAIN_S
@@ -113,10 +118,16 @@ class Leader:
 
     def _end_comparer(self) -> None:
         if self._comparer is not None:
-            if self._comparer.stdin is not None:
-                self._comparer.stdin.close()  # its end
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._comparer.wait(3)
-            if self._comparer.poll() is None:
-                self._comparer.kill()
+            threading.Thread(target=_end, args=[self._comparer], name="modelyard-end", daemon=True).start()
             self._comparer = None
+
+
+def _end(comparer: subprocess.Popen[bytes]) -> None:
+    """End it; the next policy does not wait for that."""
+    if comparer.stdin is not None:
+        comparer.stdin.close()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        comparer.wait(_END_S)
+    if comparer.poll() is None:
+        comparer.kill()
+        comparer.wait()

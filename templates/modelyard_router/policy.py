@@ -163,7 +163,7 @@ def checked(policy: Policy) -> Policy:
         raise PolicyError(
             f"no variant {unknown[0]!r} here; there: {', '.join(sorted(policy.variants)) or 'none'}"
         )
-    wrong = [f"{name}={weight:.6g}" for name, weight in policy.weights.items() if not 0 <= weight <= 1]
+    wrong = [f"{name}={100 * weight:.6g}%" for name, weight in policy.weights.items() if not 0 <= weight <= 1]
     if wrong:
         raise PolicyError(f"a share is between 0% and 100%, found {wrong[0]}")
     total = sum(policy.weights.values())
@@ -226,15 +226,20 @@ class PolicyFile:
         except (OSError, msgspec.DecodeError) as error:
             raise PolicyError(f"{self.path.name} cannot be read: {error}") from None
 
-    def history(self) -> tuple[Policy, ...]:
-        """Return all policies that this deployment has had, oldest first."""
+    def history(self, last: Policy) -> tuple[Policy, ...]:
+        """Return all policies that this deployment had up to `last`, oldest first.
+
+        A later one may have been written there by who was then killed, or could not write the file itself.
+        """
         found = []
         for path in sorted(self._history.glob("*.json")):
             try:
-                found.append(msgspec.json.decode(path.read_bytes(), type=Policy))
+                past = msgspec.json.decode(path.read_bytes(), type=Policy)
             except (OSError, msgspec.DecodeError):
                 continue
-        return tuple(found)
+            if past.number < last.number:
+                found.append(past)
+        return (*found, last)
 
     def first_number(self) -> int:
         """Return the number of the next policy where the file itself is not there yet."""
@@ -259,9 +264,21 @@ class PolicyFile:
                 raise PolicyChangedError(found)
             content = msgspec.json.format(msgspec.json.encode(policy), indent=1) + b"\n"
             self._history.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _replace(self._history / f"{policy.number:06d}.json", content)
-            _replace(self.path, content)
+            entry = self._entry(policy)
+            _replace(entry, content)
+            try:
+                _replace(self.path, content)
+            except BaseException:
+                entry.unlink(missing_ok=True)
+                raise
         return policy
+
+    def withdraw(self, policy: Policy) -> None:
+        """Take a policy out of the history again: it was written for an endpoint that never answered."""
+        self._entry(policy).unlink(missing_ok=True)
+
+    def _entry(self, policy: Policy) -> Path:
+        return self._history / f"{policy.number:06d}.json"
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

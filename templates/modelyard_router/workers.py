@@ -10,6 +10,7 @@ from pathlib import Path
 
 _FOLDER = "workers"
 _LOST = "lost.jsonl"
+_SHADOWS = "shadows.json"
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,25 @@ def forget(folder: Path) -> None:
     """Forget everybody; called when the endpoint is started by hand."""
     for path in (folder / _FOLDER).glob("*.json"):
         path.unlink(missing_ok=True)
+
+
+def say_failed_shadows(folder: Path, failed: dict[str, str]) -> None:
+    """Write which variants could not be loaded to answer again what others have answered, and why."""
+    path = folder / _SHADOWS
+    if not failed:
+        path.unlink(missing_ok=True)
+        return
+    fresh = path.with_suffix(".new")
+    fresh.write_text(json.dumps(failed), encoding="utf-8")
+    fresh.replace(path)
+
+
+def failed_shadows(folder: Path) -> dict[str, str]:
+    """Return what `say_failed_shadows` was told last."""
+    try:
+        return dict(json.loads((folder / _SHADOWS).read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}
 
 
 def _said(folder: Path) -> list[Worker]:

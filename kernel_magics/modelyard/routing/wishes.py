@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,7 +41,15 @@ class Wish:
     def changes_something(self) -> bool:
         return bool(self.rollback) or any(
             wish is not None
-            for wish in (self.canary, self.split, self.shadow, self.promote, self.sticky, self.steps)
+            for wish in (
+                self.canary,
+                self.split,
+                self.shadow,
+                self.promote,
+                self.sticky,
+                self.steps,
+                self.guard,
+            )
         )
 
     def check(self) -> None:
@@ -167,8 +176,8 @@ def _canary(policy: Policy, wanted: Mapping[str, float | None], why: list[str]) 
         if share is None:
             raise UsageError(f"how much for {name}? type --canary {name}=10%, or give --steps too")
         given[name] = share
-    total = sum(given.values())
-    if total > 1 or any(share < 0 for share in given.values()):
+    total = math.fsum(given.values())
+    if not total <= 1 or any(share < 0 for share in given.values()):
         raise UsageError(
             f"the canaries' shares add up to {100 * total:g}%; together they may have at most 100%"
         )
@@ -178,6 +187,8 @@ def _canary(policy: Policy, wanted: Mapping[str, float | None], why: list[str]) 
 
 
 def _split(policy: Policy, wanted: Mapping[str, float], why: list[str]) -> dict[str, Any]:
+    if not wanted:
+        raise UsageError("a split names every variant that answers: --split v1=50% v2=50%")
     why.append("split " + " ".join(f"{name}={100 * share:g}%" for name, share in wanted.items()))
     control = policy.control if wanted.get(policy.control) else max(wanted, key=lambda name: wanted[name])
     return {"weights": dict(wanted), "control": control, "rollout": None} | (

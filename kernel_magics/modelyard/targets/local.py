@@ -32,7 +32,7 @@ from modelyard.targets.plan import Plan
 from modelyard.targets.protocol import STATE_KEPT, Endpoint, State, Status
 from modelyard.targets.traffic import Routed
 from modelyard_router import workers
-from modelyard_router.policy import Policy, Variant
+from modelyard_router.policy import Policy, PolicyFile, Variant
 from modelyard_runtime.access import HASHES_FILE, token_hash
 from modelyard_runtime.bundle_format import MODEL_FOLDER
 from modelyard_runtime.child import SITE
@@ -146,8 +146,12 @@ class LocalTarget:
             "digest": bundle.digest,
             "timeout": self.timeout,
         }
-        first_policy(folder, bundle)
-        return Endpoint(f"http://127.0.0.1:{port}", self.start(state))
+        policy = first_policy(folder, bundle)
+        try:
+            return Endpoint(f"http://127.0.0.1:{port}", self.start(state))
+        except BaseException:
+            PolicyFile(folder).withdraw(policy)
+            raise
 
     def _port(self, previous: State | None) -> int:
         if self.port is None:

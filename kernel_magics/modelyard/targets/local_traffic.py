@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +41,12 @@ def install_router(folder: Path) -> None:
     shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
 
 
-def first_policy(folder: Path, bundle: Bundle) -> None:
+def first_policy(folder: Path, bundle: Bundle) -> Policy:
     """Write the policy of a deployment that has one bundle; its number follows on what was before."""
     name, file = f"v{bundle.version}", PolicyFile(folder)
     site = "site" if (folder / "site").is_dir() else None
     variant = Variant(bundle.tag, bundle.digest, _path(bundle), site)
-    file.write(
+    return file.write(
         Policy(
             file.first_number(), now(), me(), f"{bundle.tag} is deployed", {name: variant}, name, {name: 1.0}
         )
@@ -57,19 +58,37 @@ def _path(bundle: Bundle) -> str:
 
 
 def add_variant(folder: Path, bundle: Bundle) -> Variant:
-    """Copy a bundle into a deployment, with what its lock names if it holds Python."""
+    """Copy a bundle into a deployment, with what its lock names if it holds Python.
+
+    Raises
+    ------
+    DeploymentError
+        There is no room for it, or what its lock names is not installed here.
+    """
     path = folder / _path(bundle)
     if not path.exists():
         aside = path.with_name(f".{path.name}.new")
         shutil.rmtree(aside, ignore_errors=True)
-        aside.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(bundle.path, aside)
-        aside.rename(path)
+        try:
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copytree(bundle.path, aside)
+            aside.rename(path)
+        except OSError as error:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise DeploymentError(
+                f"{bundle.tag} cannot be copied into the deployment: {_told(error)}"
+            ) from None
     site = None
     if bundle.manifest["model"]["kind"] != "onnx":
         site = f"sites/v{bundle.version}"
         make_site(folder / site, bundle.lock, bundle.tag)
     return Variant(bundle.tag, bundle.digest, _path(bundle), site)
+
+
+def _told(error: OSError) -> str:
+    """Return one line; copying a tree raises an error with a list of what happened to each file."""
+    first = error.args[0][0][2] if isinstance(error, shutil.Error) else error
+    return str(first).splitlines()[0]
 
 
 def make_site(site: Path, lock: list[str], tag: str) -> None:
@@ -89,6 +108,7 @@ def make_site(site: Path, lock: list[str], tag: str) -> None:
         locked_site(lock, fresh, tag)
         fresh.rename(site)
     except (BundleError, OSError) as error:
+        shutil.rmtree(fresh, ignore_errors=True)
         raise DeploymentError(f"the model cannot run here: {error}") from None
 
 
@@ -132,8 +152,11 @@ def _loaded_first(folder: Path, file: PolicyFile, policy: Policy, missing: tuple
     try:
         _wait(folder, idle.number, missing, _LOADED_S)
     except BaseException as error:  # also Ctrl-C: nothing has changed
-        why = f"{', '.join(missing)} was not taken: {error or type(error).__name__}"
-        _write(file, msgspec.structs.replace(before, number=idle.number + 1, at=now(), by=policy.by, why=why))
+        why = f"{', '.join(missing)} was not taken: {str(error) or type(error).__name__}"
+        with suppress(PolicyChangedError, DeploymentError):  # why it does not load is said all the same
+            _write(
+                file, msgspec.structs.replace(before, number=idle.number + 1, at=now(), by=policy.by, why=why)
+            )
         raise
     return msgspec.structs.replace(policy, number=idle.number + 1)
 
@@ -154,7 +177,7 @@ def _wait(folder: Path, number: int, loaded: tuple[str, ...], seconds: float) ->
             said = workers.living(folder)
             for worker in said:
                 for name in loaded:
-                    if name in worker.failed:
+                    if name in worker.failed and worker.policy >= number:  # not at an earlier attempt
                         raise DeploymentError(f"{name} does not load: {worker.failed[name]}")
             if said and all(w.policy >= number and set(loaded) <= set(w.loaded) for w in said):
                 return
@@ -209,8 +232,9 @@ def look(folder: Path, url: str, token: str, *, runs: bool) -> Routed:
             found = read_rollout(policy, window, time.time())
             guards, waits_for = found.values, found.waits_for
     failed = {name: why for worker in said for name, why in worker.failed.items()}
+    failed |= workers.failed_shadows(folder) if runs else {}
     reached = tuple(worker.policy for worker in said)
-    return Routed(policy, file.history(), seen, reached, failed, guards, waits_for)
+    return Routed(policy, file.history(policy), seen, reached, failed, guards, waits_for)
 
 
 Samples = dict[str, list[tuple[dict[str, str], float]]]
