@@ -968,6 +968,26 @@ def test_ctrl_c_while_a_variant_is_loaded_changes_nothing(served: Deployment) ->
     assert eventually(lambda: not children_of(served), 20)
 
 
+def test_a_worker_that_ends_while_a_variant_is_loaded_ends_that_too(served: Deployment) -> None:
+    before, victim = policy_of(served), server_processes(served)[0]
+
+    def kill() -> None:
+        assert eventually(lambda: policy_of(served).held == ("v3",), 30)
+        victim.kill()
+
+    killing = threading.Thread(target=kill)
+    killing.start()
+    started = time.monotonic()
+    with pytest.raises(DeploymentError, match=r"v3 does not load: a worker ended meanwhile"):
+        served.traffic(canary={"v3": 0.5})
+    killing.join()
+    assert time.monotonic() - started < 60  # and not the two minutes that a variant may take
+    after = policy_of(served)
+    assert (after.answering, after.held, after.variants) == (before.answering, (), before.variants)
+    assert eventually(lambda: len(workers.living(folder_of(served))) == 2, 30)
+    assert served.traffic(canary={"v3": 0.5}).policy.answering == {"v1": 0.5, "v3": 0.5}
+
+
 def test_an_endpoint_of_an_earlier_version_says_what_to_type(served: Deployment) -> None:
     policy = folder_of(served) / "policy.json"
     policy.rename(policy.with_suffix(".away"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -129,7 +129,7 @@ def put_in_force(folder: Path, policy: Policy, *, runs: bool) -> None:
         policy = _loaded_first(folder, file, policy, missing)
     _write(file, policy)
     if runs:
-        _wait(folder, policy.number, (), _REACHED_S)
+        _wait(folder, policy.number, _REACHED_S)
 
 
 def _missing(folder: Path, policy: Policy) -> tuple[str, ...]:
@@ -148,9 +148,10 @@ def _loaded_first(folder: Path, file: PolicyFile, policy: Policy, missing: tuple
         why=f"{', '.join(missing)} is being loaded", weights={**before.weights, **dict.fromkeys(missing, 0.0)},
         held=missing,
     )  # fmt: skip
+    began = {worker.pid for worker in workers.living(folder)}
     _write(file, idle)
     try:
-        _wait(folder, idle.number, missing, _LOADED_S)
+        _wait(folder, idle.number, _LOADED_S, missing, began)
     except BaseException as error:  # also Ctrl-C: nothing has changed
         why = f"{', '.join(missing)} was not taken: {str(error) or type(error).__name__}"
         with suppress(PolicyChangedError, DeploymentError):  # why it does not load is said all the same
@@ -168,8 +169,21 @@ def _write(file: PolicyFile, policy: Policy) -> None:
         raise DeploymentError(f"the policy cannot be written, the one before is in force: {error}") from None
 
 
-def _wait(folder: Path, number: int, loaded: tuple[str, ...], seconds: float) -> None:
-    """Return when every living worker answers by that policy, or a later one, and holds these variants."""
+def _wait(
+    folder: Path, number: int, seconds: float, loaded: tuple[str, ...] = (), began: Collection[int] = ()
+) -> None:
+    """Return when every living worker answers by that policy, or a later one, and holds these variants.
+
+    Parameters
+    ----------
+    began : collection of int
+        The workers that there were: none of them may end over it.
+
+    Raises
+    ------
+    DeploymentError
+        One of them cannot load a variant, or has ended; or it takes too long.
+    """
     deadline = time.monotonic() + seconds
     what = f"{', '.join(loaded)} is being loaded" if loaded else "every worker takes up the policy"
     with track(what, None, "s") as waiting:
@@ -179,6 +193,8 @@ def _wait(folder: Path, number: int, loaded: tuple[str, ...], seconds: float) ->
                 for name in loaded:
                     if name in worker.failed and worker.policy >= number:  # not at an earlier attempt
                         raise DeploymentError(f"{name} does not load: {worker.failed[name]}")
+            if not {worker.pid for worker in said}.issuperset(began):  # else those that follow would end too
+                raise DeploymentError(f"{', '.join(loaded)} does not load: a worker ended meanwhile")
             if said and all(w.policy >= number and set(loaded) <= set(w.loaded) for w in said):
                 return
             if time.monotonic() > deadline:
