@@ -383,7 +383,8 @@ class Halves:
     """A loss of one's own, as CatBoost takes it."""
 
     def calc_ders_range(self, approxes: Any, targets: Any, weights: Any) -> Any:
-        return [(wanted - found, -1.0) for found, wanted in zip(approxes, targets, strict=True)]
+        # CatBoost compiles this with numba where that is installed, and numba's zip knows no keyword
+        return [(wanted - found, -1.0) for found, wanted in zip(approxes, targets)]  # noqa: B905
 
 
 REFUSED = {

@@ -355,7 +355,7 @@ def test_chance_keeps_the_shares_and_two_workers_do_not_draw_alike() -> None:
     found = [[draw() for _ in range(20_000)] for draw in draws]
     for drawn in found:
         for name, share in weights.items():
-            low, high = binom.ppf([0.0005, 0.9995], len(drawn), share)
+            low, high = binom.ppf([1e-6, 1 - 1e-6], len(drawn), share)
             assert low <= drawn.count(name) <= high
     assert found[0] != found[1]
     only = by_chance({"v2": 1.0})

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -250,7 +251,30 @@ def test_a_canary_gets_its_share_of_many_requests_and_each_variant_gives_its_own
     asked, share = 20_000, 0.1
     callers = callers_of_every_worker(served, ROW, 2, each=3)
     served.traffic(canary={"v2": share})
-    before = served.traffic().routed.seen
+    for last in (False, True):  # a share beyond the bound is drawn once in a thousand times, not twice
+        before = served.traffic().routed.seen
+        found = asked_of_all(callers, asked)
+        assert len(found) == asked
+        assert [reply for _, row, reply in found if not rightly_answered(reply, row)] == []
+        assert len({reply.body["id"] for _, _, reply in found}) == asked
+        seen = served.traffic().routed.seen
+        answers = Counter(reply.variant for _, _, reply in found)
+        for name in ("v1", "v2"):
+            assert seen[name].requests - before[name].requests == answers[name]
+            assert seen[name].errors == before[name].errors
+        beyond = []
+        for worker in (range(6), range(3), range(3, 6)):  # together, and each by itself
+            answers = Counter(reply.variant for number, _, reply in found if number in worker)
+            low, high = binom.ppf([0.0005, 0.9995], answers.total(), share)
+            if not low <= answers["v2"] <= high:
+                beyond.append(answers)
+        if not beyond:
+            return
+        assert not last, beyond
+
+
+def asked_of_all(callers: list[Caller], asked: int) -> list[tuple[int, int, Reply]]:
+    """Ask as many requests, on all connections at once; return for each the connection, the row and the reply."""
     found: list[tuple[int, int, Reply]] = []
 
     def ask(number: int) -> None:
@@ -258,19 +282,8 @@ def test_a_canary_gets_its_share_of_many_requests_and_each_variant_gives_its_own
             row = turn % len(ROWS)
             found.append((number, row, callers[number].ask(ROWS[row])))
 
-    at_once(*[lambda number=number: ask(number) for number in range(len(callers))])
-    assert len(found) == asked
-    assert [body for _, row, body in found if not rightly_answered(body, row)] == []
-    assert len({reply.body["id"] for _, _, reply in found}) == asked
-    for worker in (range(6), range(3), range(3, 6)):  # together, and each by itself
-        answers = Counter(reply.variant for number, _, reply in found if number in worker)
-        low, high = binom.ppf([0.0005, 0.9995], answers.total(), share)
-        assert low <= answers["v2"] <= high, answers
-    seen = served.traffic().routed.seen
-    answers = Counter(reply.variant for _, _, reply in found)
-    for name in ("v1", "v2"):
-        assert seen[name].requests - before[name].requests == answers[name]
-        assert seen[name].errors == before[name].errors
+    at_once(*[partial(ask, number) for number in range(len(callers))])
+    return found
 
 
 def at_once(*work: Callable[[], object]) -> None:
@@ -412,7 +425,7 @@ def test_a_caller_stays_on_one_variant_on_every_worker_and_comes_to_the_one_that
             replies = [ask(caller, row, f"user {row}") for caller in callers]
             assert all(rightly_answered(reply, row) for reply in replies)
             (chosen[share][row],) = {reply.variant for reply in replies}
-        low, high = binom.ppf([0.0005, 0.9995], len(rows), share)
+        low, high = binom.ppf([1e-5, 1 - 1e-5], len(rows), share)  # the digests of the bundles decide
         assert low <= Counter(chosen[share].values())["v2"] <= high
     assert [row for row in rows if chosen[0.1][row] == "v2" and chosen[0.4][row] != "v2"] == []
 
@@ -499,7 +512,7 @@ def test_variants_come_and_go_without_a_restart_and_without_a_failed_request(ser
         # v3 has nothing to do any more, and is let go
         folder = folder_of(served)
         assert eventually(lambda: all("v3" not in w.loaded for w in workers.living(folder)))
-        assert not children_of(served)
+        assert eventually(lambda: not children_of(served))
     assert (load.refused, load.lost) == ([], [])
     assert set(load.shares(since=promoted)) == {"v2"}
     assert [process.pid for process in server_processes(served)] == before

@@ -114,25 +114,40 @@ class Crew:
                 self._going.pop(name, None)
                 known = name in self._apps or name in self._loading
                 if not known:
-                    self._failed.pop(name, None)
-                    self._loading.add(name)
-                    arguments = (name, policy.variants[name])
-                    threading.Thread(target=self._load, args=arguments, name=f"modelyard-load-{name}").start()
+                    self._begin_to_load(name, policy)
             self._answer()
 
-    def _load(self, name: str, variant: Variant) -> None:
+    def _begin_to_load(self, name: str, policy: Policy) -> None:
+        self._failed.pop(name, None)
+        self._loading.add(name)
+        arguments = (name, policy.variants[name], policy.number)
+        threading.Thread(target=self._load, args=arguments, name=f"modelyard-load-{name}").start()
+
+    def _load(self, name: str, variant: Variant, number: int) -> None:
+        """Load a variant that the policy of that number needs."""
         try:
             app = self._loaded(name, variant)
         except Exception as error:  # noqa: BLE001  # a candidate that does not load must not harm the endpoint
             _log.exception("variant %s cannot be loaded", name)
             with self._lock:
-                self._failed[name] = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+                self._loading.discard(name)
+                self._not_loaded(name, number, f"{type(error).__name__}: {error}".splitlines()[0][:300])
+                self._answer()
         else:
             with self._lock:
+                self._loading.discard(name)
                 self._apps = {**self._apps, name: app}
-        with self._lock:
-            self._loading.discard(name)
-            self._answer()
+                self._answer()
+
+    def _not_loaded(self, name: str, number: int, why: str) -> None:
+        """Say why, unless nobody needs it by now; try again where it was asked for anew meanwhile."""
+        policy = self.policy
+        if policy is None or name not in policy.needed:
+            return
+        if policy.number == number:
+            self._failed[name] = why
+        else:
+            self._begin_to_load(name, policy)
 
     def _loaded(self, name: str, variant: Variant) -> PredictorApp:
         folder = self._folder / variant.path / "src" / MODEL_FOLDER
