@@ -64,8 +64,8 @@ def run() -> int:
     print(f"running {NOTEBOOK.relative_to(ROOT)} in a kernel of its own\n", flush=True)
     run_notebook()
     deployment = modelyard.deployment(NAME)
-    golden = modelyard.bundle(deployment.bundle).model_folder / "golden.jsonl"
-    row = json.loads(golden.read_text(encoding="utf-8").splitlines()[0])["row"]
+    rows, _ = modelyard.bundle(deployment.bundle).golden()
+    row = rows[0]
     body = OUTPUT / "row.json"
     body.write_text(json.dumps({"rows": [row]}), encoding="utf-8")
     json_type = "Content-Type: application/json"
@@ -84,7 +84,10 @@ def run() -> int:
         f"{NAME} is served at {deployment.url}, and stays there when this command ends.\n\n$ {shlex.join(curl)}"
     )
     if shutil.which("curl"):
-        print(subprocess.run(curl, capture_output=True, text=True, check=True).stdout)
+        answer = subprocess.run(curl, capture_output=True, text=True, check=True).stdout
+        print(answer)
+        if '"predictions"' not in answer:
+            return 1
     else:
         print(json.dumps(deployment.answers(row)[0]), "\n(asked from Python: there is no curl here)")
     print("\nopen the notebook in JupyterLab:  make lab\nstop the endpoint:                make stop")
