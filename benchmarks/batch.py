@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from _measure.project import scratch_project
 
 ROWS_AT_ONCE = 8192
 FEATURES = 20
@@ -184,20 +184,11 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=500_000, help="rows of the file for the rates (500000)")
     parser.add_argument("--full", action="store_true", help="also the memory of 1e7 rows")
     wanted = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        (folder / ".modelyard").mkdir()
-        os.environ |= {
-            "BENTOML_HOME": str(folder / "bentoml"),
-            "BENTOML_DO_NOT_TRACK": "True",
-            "MODELYARD_CONFIG_DIR": str(folder / "config"),
-        }
-        os.chdir(folder)
+    with scratch_project() as folder:
         packaged()
         written(folder / "rows.parquet", wanted.rows)
         found = ratios(folder / "rows.parquet", wanted.rows, wanted.runs)
         found |= peaks([100_000, 1_000_000, *([10_000_000] if wanted.full else [])])
-        os.chdir("/")
     rounded: dict[str, Any] = {n: round(v, 3) if v < 100 else round(v) for n, v in found.items()}
     rounded["missed"] = missed(found)
     print(

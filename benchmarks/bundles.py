@@ -13,11 +13,12 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 import warnings
 from pathlib import Path
 from typing import Any
+
+from _measure.project import scratch_project
 
 UV = [str(Path(sys.executable).with_name("uv")), "-q"]
 BOILERPLATE = ("bentofile.yaml",)  # of src/; all else that BentoML writes lies outside of it
@@ -195,18 +196,9 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--runs", type=int, default=7, help="counted processes of each kind (7)")
     wanted = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
+    with scratch_project() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # where the bundle holds Python: `form` says so
-        folder = Path(scratch)
-        (folder / ".modelyard").mkdir()
-        os.environ |= {
-            "BENTOML_HOME": str(folder / "bentoml"),
-            "BENTOML_DO_NOT_TRACK": "True",
-            "MODELYARD_CONFIG_DIR": str(folder / "config"),
-        }
-        os.chdir(folder)
         found = measured(folder, wanted.runs)
-        os.chdir("/")
     found["missed"] = [name for name, most in TARGETS.items() if found[name] > most]
     shown = {name: round(value, 3) if isinstance(value, float) else value for name, value in found.items()}
     print(json.dumps(shown, indent=1) if wanted.json else "\n".join(f"{k}: {v}" for k, v in shown.items()))

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from _measure.project import scratch_project
 
 IPYTHON = [sys.executable, "-m", "IPython", "--no-banner", "--quick", "-c"]
 EMPTY_SERVICE = """
@@ -112,17 +112,8 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--runs", type=int, default=5, help="counted runs of each (5)")
     wanted = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        (folder / ".modelyard").mkdir()
-        os.environ |= {
-            "BENTOML_HOME": str(folder / "bentoml"),
-            "BENTOML_DO_NOT_TRACK": "True",
-            "MODELYARD_CONFIG_DIR": str(folder / "config"),
-        }
-        os.chdir(folder)
+    with scratch_project() as folder:
         found = load_ext(wanted.runs) | deploy_to_ready(wanted.runs, folder)
-        os.chdir("/")
     rounded = {name: round(value, 3) for name, value in found.items()}
     print(
         json.dumps(rounded, indent=1) if wanted.json else "\n".join(f"{k}: {v}" for k, v in rounded.items())

@@ -33,6 +33,7 @@ from sklearn.preprocessing import StandardScaler
 
 import modelyard
 from callers import Caller, Load, Reply, callers_of_every_worker
+from endpoints import eventually, server_processes
 from modelyard.catalog import open_yard
 from modelyard.errors import ContractError, DeploymentError, ModelyardError, UnknownNameError, UsageError
 from modelyard.packaging import Bundle
@@ -175,27 +176,6 @@ def policy_of(deployment: Deployment) -> Policy:
 def in_force(deployment: Deployment, policy: Policy) -> None:
     folder = folder_of(deployment)
     assert eventually(lambda: all(w.policy >= policy.number for w in workers.living(folder)))
-
-
-def eventually(is_so: Callable[[], bool], seconds: float = 10.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
-
-
-def server_processes(deployment: Deployment) -> list[psutil.Process]:
-    state = open_yard().get("deployment", deployment.name).payload["state"]
-    found = []
-    for process in psutil.Process(state["pid"]).children():
-        try:
-            if "_bentoml_impl.worker.service" in process.cmdline():
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
 
 
 def metrics_of(deployment: Deployment) -> str:

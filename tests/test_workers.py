@@ -20,7 +20,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import modelyard
-from modelyard.catalog import open_yard
+from endpoints import eventually
+from endpoints import server_processes as workers
 from modelyard.errors import DeploymentError, UnknownNameError, UsageError
 from modelyard.packaging import Bundle
 from modelyard.targets import Deployment
@@ -54,27 +55,6 @@ def pair(bundle: Bundle) -> Iterator[Deployment]:
     assert isinstance(made, Deployment)
     yield made
     made.remove()
-
-
-def workers(deployment: Deployment) -> list[psutil.Process]:
-    state = open_yard().get("deployment", deployment.name).payload["state"]
-    found = []
-    for process in psutil.Process(state["pid"]).children():
-        try:
-            if "_bentoml_impl.worker.service" in process.cmdline():
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
-
-
-def eventually(is_so: Any, seconds: float = 10.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
 
 
 def header(token: str) -> dict[str, str]:

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import sys
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -19,6 +18,7 @@ import psutil
 from _measure.bounds import Bound
 from _measure.ours import CONNECTIONS
 from _measure.peers import versions
+from _measure.project import scratch_project
 from _measure.wrk import client_name
 
 Found = dict[str, Any]
@@ -55,16 +55,8 @@ def run(
         wanted.rounds, wanted.seconds = 1, 1
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that every server is stopped then, too
     started = time.perf_counter()
-    with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
+    with scratch_project() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        folder = Path(scratch).resolve()
-        (folder / ".modelyard").mkdir()
-        os.environ |= {
-            "BENTOML_HOME": str(folder / "bentoml"),
-            "BENTOML_DO_NOT_TRACK": "True",
-            "MODELYARD_CONFIG_DIR": str(folder / "config"),
-        }
-        os.chdir(folder)
         before = os.getloadavg()
         found: Found = {
             "versions": versions(),
@@ -73,7 +65,6 @@ def run(
             "busy_before": _busy(),
         }
         found |= measure(folder, wanted)
-        os.chdir("/")
     found["load"] = {"before": before, "after": os.getloadavg()}
     reached = values(found)
     found["figures"] = {name: bound.judged(reached.get(name)) for name, bound in bounds.items()}

@@ -19,12 +19,14 @@ from typing import Any
 import msgspec
 
 from modelyard_router import counters, workers
+from modelyard_router.files import replace
+from modelyard_router.loading import load, model_folder
 from modelyard_router.logbook import PREDICTIONS, Entry, Follower
 from modelyard_router.policy import Policy, PolicyError, PolicyFile
-from modelyard_runtime.bundle_format import MODEL_FOLDER, PROFILE
+from modelyard_runtime.bundle_format import PROFILE
 from modelyard_runtime.contract import ContractBroken
 from modelyard_runtime.prediction_log import PredictionLog
-from modelyard_runtime.predictor import Answer, Predictor, RequestError
+from modelyard_runtime.predictor import Answer, RequestError
 
 SHADOW_LOG = "shadow"
 
@@ -54,11 +56,9 @@ class Other:
 
     def __init__(self, folder: Path, name: str, policy: Policy) -> None:
         variant = policy.variants[name]
-        site = None if variant.site is None else folder / variant.site
-        model = folder / variant.path / "src" / MODEL_FOLDER
         self.digest = variant.digest
-        self._predictor = Predictor(model, name, site=site)
-        self._apart = _apart(model / PROFILE)
+        self._predictor = load(folder, name, variant)
+        self._apart = _apart(model_folder(folder, variant) / PROFILE)
 
     def answer(self, request: bytes) -> Answer | None:
         """Return its answer; ``None`` where it refuses or fails."""
@@ -112,9 +112,7 @@ def forget(folder: Path) -> None:
 
 
 def _note(path: Path, follower: Follower) -> None:
-    fresh = path.with_suffix(".new")
-    fresh.write_bytes(msgspec.json.encode(follower.offsets))
-    fresh.replace(path)
+    replace(path, msgspec.json.encode(follower.offsets))
 
 
 class Comparer:

@@ -11,6 +11,7 @@ import numpy as np
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from modelyard_router import workers
+from modelyard_router.files import replace
 from modelyard_router.guards import Window, tally
 from modelyard_router.policy import Policy
 from modelyard_router.rollout import guards_of
@@ -92,9 +93,8 @@ def window(folder: Path, policy: Policy, crew: Crew) -> Window | None:
 def as_window(now: Tally, then: Tally, *, crashes: int = 0) -> Window:
     """Return what happened between two readings of a candidate's counters."""
     statuses = np.array([*STATUSES, 599])
-    requests = np.where(
-        statuses == 401, 0.0, tally(now, then, "requests")
-    )  # who is not let in proves nothing
+    answered = tally(now, then, "requests")
+    requests = np.where(statuses == 401, 0.0, answered)  # who is not let in proves nothing
     rows, differing = tally(now, then, "compared").tolist()
     return Window(
         requests=float(requests.sum()),
@@ -123,10 +123,7 @@ def _mark(policy: Policy) -> list[Any]:
 
 
 def _begin(folder: Path, policy: Policy, now: dict[str, list[float]]) -> dict[str, list[float]]:
-    path = folder / _BASE
-    fresh = path.with_suffix(".new")
-    fresh.write_text(json.dumps({"of": _mark(policy), "counters": now}), encoding="utf-8")
-    fresh.replace(path)
+    replace(folder / _BASE, json.dumps({"of": _mark(policy), "counters": now}).encode())
     return now
 
 

@@ -14,11 +14,10 @@ import msgspec
 from modelyard_router import workers
 from modelyard_router.choice import Choice
 from modelyard_router.leading import Leader
+from modelyard_router.loading import load
 from modelyard_router.policy import Policy, PolicyError, PolicyFile, Variant
 from modelyard_runtime.access import Gate
-from modelyard_runtime.bundle_format import MODEL_FOLDER
 from modelyard_runtime.doors.asgi import PredictorApp
-from modelyard_runtime.predictor import Predictor
 
 #: How often the policy is looked at; a change is in force after that, and what a file takes to read.
 POLL_S = 0.04
@@ -150,9 +149,7 @@ class Crew:
             self._begin_to_load(name, policy)
 
     def _loaded(self, name: str, variant: Variant) -> PredictorApp:
-        folder = self._folder / variant.path / "src" / MODEL_FOLDER
-        site = None if variant.site is None else self._folder / variant.site
-        return PredictorApp(Predictor(folder, name, site=site), self._gate)
+        return PredictorApp(load(self._folder, name, variant), self._gate)
 
     def _answer(self) -> None:
         """Answer by what is loaded of the policy, and say so; what is not of it goes in a while."""

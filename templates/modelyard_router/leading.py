@@ -46,6 +46,7 @@ class Leader:
         self._next = 0.0
         self._number = 0
         self._compare_after = 0.0
+        self._forgot = False  # what a leader before may have left
 
     def tick(self, policy: Policy) -> None:
         """Do what is due."""
@@ -97,8 +98,11 @@ class Leader:
         wanted = counters.compared_pairs(policy)
         if not wanted:
             self._end_comparer()
-            comparing.forget(self._folder)
+            if not self._forgot:
+                comparing.forget(self._folder)
+                self._forgot = True
             return
+        self._forgot = False
         if self._comparer is not None and self._comparer.poll() is None:
             return
         comparing.begin(self._folder)
@@ -108,12 +112,10 @@ class Leader:
         paths = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
         own = Path(__file__).resolve().parents[1]
         runtime = Path(modelyard_runtime.__file__).resolve().parents[1]
-        own_env = {
-            name: value for name, value in os.environ.items() if name != STATE_FOLDER
-        }  # it logs nothing
+        env = {name: value for name, value in os.environ.items() if name != STATE_FOLDER}  # it logs nothing
         self._comparer = subprocess.Popen(
             [sys.executable, "-c", _PROGRAM, str(self._folder), str(runtime), str(own), *paths],
-            stdin=subprocess.PIPE, env=own_env, cwd=self._folder,
+            stdin=subprocess.PIPE, env=env, cwd=self._folder,
         )  # fmt: skip
 
     def _end_comparer(self) -> None:

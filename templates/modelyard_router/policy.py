@@ -18,6 +18,8 @@ from typing import Literal
 
 import msgspec
 
+from modelyard_router.files import replace
+
 POLICY = "policy.json"
 HISTORY = "policies"
 _LOCK = "policy.lock"
@@ -265,9 +267,9 @@ class PolicyFile:
             content = msgspec.json.format(msgspec.json.encode(policy), indent=1) + b"\n"
             self._history.mkdir(mode=0o700, parents=True, exist_ok=True)
             entry = self._entry(policy)
-            _replace(entry, content)
+            replace(entry, content, durable=True)
             try:
-                _replace(self.path, content)
+                replace(self.path, content, durable=True)
             except BaseException:
                 entry.unlink(missing_ok=True)
                 raise
@@ -285,15 +287,3 @@ class PolicyFile:
         with self._lock.open("ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
-
-
-def _replace(path: Path, content: bytes) -> None:
-    fresh = path.with_suffix(f".{os.getpid()}.new")
-    try:
-        with fresh.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)

@@ -8,6 +8,8 @@ import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from modelyard_router.files import replace
+
 _FOLDER = "workers"
 _LOST = "lost.jsonl"
 _SHADOWS = "shadows.json"
@@ -38,9 +40,7 @@ def say(folder: Path, worker: Worker) -> None:
     """Write what a worker says of itself."""
     path = folder / _FOLDER / f"{worker.pid}.json"
     path.parent.mkdir(exist_ok=True)
-    fresh = path.with_suffix(".new")
-    fresh.write_text(json.dumps(asdict(worker)), encoding="utf-8")
-    fresh.replace(path)
+    replace(path, json.dumps(asdict(worker)).encode())
 
 
 def leave(folder: Path, pid: int) -> None:
@@ -85,9 +85,7 @@ def say_failed_shadows(folder: Path, failed: dict[str, str]) -> None:
     if not failed:
         path.unlink(missing_ok=True)
         return
-    fresh = path.with_suffix(".new")
-    fresh.write_text(json.dumps(failed), encoding="utf-8")
-    fresh.replace(path)
+    replace(path, json.dumps(failed).encode())
 
 
 def failed_shadows(folder: Path) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from collections.abc import Collection, Mapping
@@ -44,8 +45,9 @@ def install_router(folder: Path) -> None:
 def first_policy(folder: Path, bundle: Bundle) -> Policy:
     """Write the policy of a deployment that has one bundle; its number follows on what was before."""
     name, file = f"v{bundle.version}", PolicyFile(folder)
-    site = "site" if (folder / "site").is_dir() else None
-    variant = Variant(bundle.tag, bundle.digest, _path(bundle), site)
+    variant = Variant(
+        bundle.tag, bundle.digest, _path(bundle)
+    )  # its site is in the environment of the server
     return file.write(
         Policy(
             file.first_number(), now(), me(), f"{bundle.tag} is deployed", {name: variant}, name, {name: 1.0}
@@ -284,36 +286,22 @@ def _tally(samples: Samples, variant: str) -> dict[str, list[float]]:
     return {"requests": [requests[status] for status in statuses], "seconds": counts}
 
 
-def _compared(samples: Samples, field: str, variant: str | None = None) -> float:
+def _compared(samples: Samples, field: str, variant: str) -> float:
     return sum(
         value
         for labels, value in samples.get(f"modelyard_compared_{field}_total", [])
-        if variant in (None, labels["variant"])
+        if labels["variant"] == variant
     )
 
 
 def _seen(samples: Samples, variant: str) -> Seen:
+    both = [_compared(samples, field, variant) for field in ("rows", "differing")]
     if all(labels["variant"] != variant for labels, _ in samples.get("modelyard_rows_total", [])):
-        counted = {"requests": float("nan"), "errors": float("nan")}  # nobody holds it now, so nobody tells
         return Seen(
-            **counted,
-            compared=_compared(samples, "rows", variant),
-            differing=_compared(samples, "differing", variant),
-        )
-    found = _tally(samples, variant)
-    window = _as_window(found, {})
-    return Seen(
-        window.requests,
-        window.errors,
-        window.quantile(0.5),
-        window.quantile(0.99),
-        _compared(samples, "rows", variant),
-        _compared(samples, "differing", variant),
-    )
-
-
-def _as_window(now_: Mapping[str, Any], then: Mapping[str, Any]) -> Window:
-    return counters.as_window({"compared": [0.0, 0.0], **now_}, then)
+            math.nan, math.nan, compared=both[0], differing=both[1]
+        )  # nobody holds it, so nobody tells
+    window = counters.as_window({**_tally(samples, variant), "compared": both}, {})
+    return Seen(window.requests, window.errors, window.quantile(0.5), window.quantile(0.99), *both)
 
 
 def _window(folder: Path, samples: Samples, policy: Policy) -> Window | None:
