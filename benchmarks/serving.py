@@ -25,7 +25,7 @@ from _measure.killed import worker_killed
 from _measure.ours import CONNECTIONS, DIFFERENT, endpoint, folder_of, packaged
 from _measure.readiness import until_ready
 from _measure.run import parser, run
-from _measure.tail import at_half_load
+from _measure.tail import at_half_load, cores_kept, servers_apart
 from _measure.throughput import interleaved, ratio
 
 from modelyard.targets.processes import free_port
@@ -108,18 +108,17 @@ def compared(bundle: Any, model: Any, X: Any, folder: Path, wanted: argparse.Nam
     }
 
 
-def half_load(bundle: Any, X: Any, folder: Path, most: float, wanted: argparse.Namespace) -> dict[str, Any]:
+def half_load(bundle: Any, X: Any, most: float, wanted: argparse.Namespace) -> dict[str, Any]:
     """Measure latency at half of the maximum load; idle servers wake up now and then, so there are none beside."""
     requests = peers.as_rows(peers.bodies_of(X, (1,), DIFFERENT))
-    port = free_port()
-    echo = peers.Peer("echo", port, "/predict", requests, lambda answer: answer)
-    argv = [str(peers.SERVERS / "echo.py")]
-    with (
-        peers.running(folder / "echo", argv, port, "/", PORT=str(port)),
-        endpoint(bundle, "half", 1, requests) as mine,
-    ):
+    with ExitStack() as stack:
+        stack.enter_context(cores_kept())
+        with servers_apart():
+            mine = stack.enter_context(endpoint(bundle, "half", 1, requests))
+        folder = folder_of("half")
+        at_half_load(mine, folder, most, 1, CONNECTIONS, at_random=False)  # warm up
         return {
-            name: at_half_load(mine, echo, most, wanted.rounds, CONNECTIONS, at_random=name == "random")
+            name: at_half_load(mine, folder, most, wanted.rounds, CONNECTIONS, at_random=name == "random")
             for name in ("even", "random")
         }
 
@@ -137,7 +136,7 @@ def measured(folder: Path, wanted: argparse.Namespace) -> dict[str, Any]:
     joblib.dump(model, folder / "forest.joblib")
     found = compared(bundle, model, X, folder, wanted)
     most = found["requests_per_second"]["1 row"]["modelyard"]
-    found["half_load"] = half_load(bundle, X, folder, most, wanted)
+    found["half_load"] = half_load(bundle, X, most, wanted)
     found["ready"] = until_ready(bundle, wanted.rounds, folder)
     found["killed"] = killed(bundle, X, wanted)
     found["batch"] = None if wanted.no_batch else batch(wanted.quick)

@@ -29,7 +29,8 @@ _ROUNDS = 20
 class Batcher:
     """Runs a graph for one request, or for all that are ready.
 
-    It is off while requests come one at a time, and on while several come in one turn of the event loop.
+    What a turn of the event loop has beyond its first request is run together. While several come in every turn, the
+    first one waits for them, too.
 
     Parameters
     ----------
@@ -42,22 +43,23 @@ class Batcher:
     def __init__(self, run: Run, sample: Feed | None) -> None:
         self._run = run
         self.pays = sample is not None and _pays(run, sample)
-        self.is_on = False
+        self._is_on = False
         self._waiting: list[_Waiting] = []
         self._rows = 0
         self._arrived = 0
         self._average = 1.0
 
-    def arrived(self) -> None:
-        """Count a request in this turn of the loop; whether to batch is decided by how many there are."""
+    def arrived(self) -> bool:
+        """Count a request in this turn of the loop; return whether it is to be submitted, rather than run alone."""
         if not self._arrived:
             asyncio.get_running_loop().call_soon(self._turn)
         self._arrived += 1
+        return self._is_on or self._arrived > 1
 
     def _turn(self) -> None:
         self._average = _MEMORY * self._average + (1 - _MEMORY) * self._arrived
         self._arrived = 0
-        self.is_on = self.pays and self._average > (_OFF if self.is_on else _ON)
+        self._is_on = self._average > (_OFF if self._is_on else _ON)
 
     def alone(self, feed: Feed, rows: int) -> Outputs | None:
         """Answer one request now; ``None`` where the graph fails on it."""

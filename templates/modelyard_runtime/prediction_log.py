@@ -21,6 +21,7 @@ from typing import TypeVar
 _T = TypeVar("_T")
 
 FLUSH_S = 0.05
+BUSY_S = 0.01  # while there is much to write: little at a time, so that a request waits for little
 SEGMENT_BYTES = 32 * 1024 * 1024
 LIMIT_BYTES = 1024 * 1024 * 1024
 LIMIT = "MODELYARD_LOG_BYTES"
@@ -72,12 +73,12 @@ class PredictionLog:
         if lines := taken(self._waiting):
             self._chunks.append((b"".join(chain.from_iterable(map(_line, lines))), len(lines)))
 
-    def flush(self) -> None:
-        """Append what waits; call it on one thread only."""
+    def flush(self) -> bool:
+        """Append what waits, and return whether it was much; call it on one thread only."""
         self._put_together()
         chunks = taken(self._chunks)
         if not chunks:
-            return
+            return False
         try:
             if self._file is None or self._written >= self._segment_bytes:
                 self._next_segment()
@@ -86,6 +87,7 @@ class PredictionLog:
         except OSError as error:  # a full disk must not stop an endpoint
             lost = sum(lines for _, lines in chunks)
             _log.error("the prediction log cannot be written, %d lines are lost: %s", lost, error)
+        return len(chunks) > 1
 
     def _next_segment(self) -> None:
         if self._file is not None:
@@ -125,25 +127,26 @@ def _line(entry: tuple[float, bytes, bytes]) -> tuple[bytes, ...]:
 
 
 class Ticker:
-    """Calls work every `FLUSH_S` seconds on a thread of its own, and once more when it is stopped."""
+    """Calls work, which says whether it was much, on a thread of its own, and once more when it is stopped."""
 
-    def __init__(self, *work: Callable[[], None]) -> None:
+    def __init__(self, work: Callable[[], bool]) -> None:
         self._work = work
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="modelyard-ticker", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
-        while not self._stop.wait(FLUSH_S):
-            self._once()
+        busy = False
+        while not self._stop.wait(BUSY_S if busy else FLUSH_S):
+            busy = self._once()
         self._once()
 
-    def _once(self) -> None:
-        for work in self._work:
-            try:
-                work()
-            except Exception:  # noqa: BLE001  # what is counted must not stop what is served
-                _log.exception("counting or logging failed")
+    def _once(self) -> bool:
+        try:
+            return self._work()
+        except Exception:  # noqa: BLE001  # what is counted must not stop what is served
+            _log.exception("counting or logging failed")
+            return False
 
     def stop(self) -> None:
         self._stop.set()

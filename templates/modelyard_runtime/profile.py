@@ -13,7 +13,7 @@ from modelyard_runtime.contract import as_array
 Feed = dict[str, np.ndarray]
 
 _NULL, _BELOW, _ABOVE, _OTHER = "null", "below", "above", "other"
-_ROWS_AT_ONCE = 4096
+_ROWS_AT_ONCE = 256  # what the comparison of all with all makes stays in the cache
 
 
 class ProfileBins:
@@ -98,9 +98,10 @@ class _Grid:
     def __init__(self, columns: Mapping[int, _Numbers]) -> None:
         self._take = np.array(list(columns))
         each = list(columns.values())
-        self._edges = np.full((max(len(column.edges) for column in each), len(each)), np.nan)
+        self._edges = np.full((max(len(column.edges) for column in each), 1, len(each)), np.nan)
         for position, column in enumerate(each):
-            self._edges[: len(column.edges), position] = column.edges
+            self._edges[: len(column.edges), 0, position] = column.edges
+        self._small = np.min_scalar_type(len(self._edges))
         self._last = np.array([column.edges[-1] for column in each])
         self._count = np.array([len(column.edges) for column in each])
         self._start = np.array([column.start for column in each])
@@ -109,9 +110,7 @@ class _Grid:
         """Add the counts of `block`, shape (rows, columns of the array), to `found`, shape (bins,)."""
         for start in range(0, len(block), _ROWS_AT_ONCE):
             values = block[start : start + _ROWS_AT_ONCE, self._take]
-            places = np.zeros(values.shape, dtype=np.int64)
-            for edges in self._edges:  # faster than one comparison of all with all
-                places += values >= edges
+            places = np.add.reduce(values >= self._edges, axis=0, dtype=self._small).astype(np.int64)
             places -= values == self._last  # as numpy's histogram has it
             places = np.where(np.isnan(values), self._count + 1, places) + self._start
             found += np.bincount(places.ravel(), minlength=len(found))

@@ -89,11 +89,10 @@ class Recorder:
         if feeds := taken(self._feeds):
             self._metrics.binned(self._fed.counts(feeds))
 
-    def flush(self) -> None:
-        """Count what waits into the profile's bins, and append to the log."""
+    def flush(self) -> bool:
+        """Count what waits into the profile's bins, and append to the log; return whether it was much."""
         self._count_feeds()
         self._waiting_rows = 0
         for table in taken(self._tables):
             self._metrics.binned(self._bins.counts(table))
-        if self.log is not None:
-            self.log.flush()
+        return self.log is not None and self.log.flush()

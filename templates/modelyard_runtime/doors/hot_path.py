@@ -76,15 +76,14 @@ class HotPath:
     def attempt(self, body: bytes, respond: Respond) -> None:
         """Answer a body, at once or, together with others, at the end of this turn of the event loop."""
         batcher = self._batcher
-        if batcher.pays:
-            batcher.arrived()
+        together = batcher.pays and batcher.arrived()
         started = time.perf_counter()
         decoded = self._fast.decode(body) if len(body) <= self._largest else None
         if decoded is None:
             respond(None)
             return
         feed, rows = decoded
-        if not batcher.is_on or rows >= MOST_ROWS:
+        if not together or rows >= MOST_ROWS:
             found = batcher.alone(feed, rows)
             respond(None if found is None else self._noted(body, found, feed, rows, started))
             return
