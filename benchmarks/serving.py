@@ -31,6 +31,7 @@ from _measure.throughput import interleaved, ratio
 from modelyard.targets.processes import free_port
 
 MANY = 64
+MOST_KILLS = 5
 
 
 def others(stack: ExitStack, bundle: Any, folder: Path, tables: dict[int, list[Any]]) -> list[Any]:
@@ -124,10 +125,17 @@ def half_load(bundle: Any, X: Any, most: float, wanted: argparse.Namespace) -> d
 
 
 def killed(bundle: Any, X: Any, wanted: argparse.Namespace) -> dict[str, Any]:
-    """Kill a worker of a deployment of two under load."""
+    """Kill a worker of a deployment of two under load, until one was killed while both had a part of it.
+
+    The client has a core to itself: on two cores one worker alone may have taken every connection.
+    """
     requests = peers.as_rows(peers.bodies_of(X, (1,), DIFFERENT))
     with endpoint(bundle, "killed", 2, requests) as peer:
-        return worker_killed(peer, folder_of("killed"), max(6.0, wanted.seconds * 3), CONNECTIONS)
+        for _ in range(MOST_KILLS):
+            found = worker_killed(peer, folder_of("killed"), max(6.0, wanted.seconds * 3), CONNECTIONS)
+            if len(found["connections_by_worker"]) > 1:
+                break
+        return found
 
 
 def measured(folder: Path, wanted: argparse.Namespace) -> dict[str, Any]:
