@@ -54,6 +54,29 @@ def test_numbers_go_on_and_stems_do_not_mix() -> None:
     assert names == ["tree-1", "tree-2", "tree-x-1", "tree-3"]
 
 
+FULL = """
+import resource, sys
+from modelyard.catalog import open_yard
+from modelyard.errors import CatalogError
+yard = open_yard()
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # no file may grow any more, as on a full disk
+try:
+    yard.record("study", "more", {"n": 2})
+except CatalogError as error:
+    print(error)
+print([record.name for record in yard.records("study")])
+"""
+
+
+def test_on_a_full_disk_writing_is_one_line_and_what_is_there_can_be_read(project: Path) -> None:
+    open_yard().record("study", "s", {"n": 1})
+    done = subprocess.run([sys.executable, "-c", FULL], capture_output=True, text=True, cwd=project, check=True)
+    told, there = done.stdout.splitlines()
+    assert told.startswith("the project's catalog cannot be written: ") and str(project) in told
+    assert there == "['s']"
+    assert [record.name for record in open_yard().records("study")] == ["s"]
+
+
 def test_many_processes_write_at_once_and_none_is_lost(project: Path) -> None:
     write = "for _ in range(25): open_yard().add_numbered('evaluation', 'e', {})"
     code = f"from modelyard.catalog import open_yard\n{write}"

@@ -44,6 +44,10 @@ class NameTakenError(ModelyardError, FileExistsError):
     """A name that already stands for something else."""
 
 
+class CatalogError(ModelyardError, OSError):
+    """The project's catalog cannot be read or written, such as on a full disk."""
+
+
 class MissingExtraError(ModelyardError, ImportError):
     """A plug-in whose libraries are not installed."""
 
@@ -76,8 +80,24 @@ class DeploymentError(ModelyardError, RuntimeError):
     """An endpoint that did not start, or does not answer as it should."""
 
 
+class EngineError(ModelyardError, RuntimeError):
+    """Workers that cannot be reached, or are gone; what was finished is kept."""
+
+
+class WorkerLostError(EngineError):
+    """A worker that died in the middle of a job."""
+
+
+class TrackingError(ModelyardError, RuntimeError):
+    """A tracking server that does not answer, or refuses a result."""
+
+
 class InterruptedRunError(ModelyardError, KeyboardInterrupt):
     """Long work stopped with Ctrl-C; what was finished is kept."""
+
+
+class BudgetError(ModelyardError, ValueError):
+    """A study of which no model keeps to what serving may cost."""
 
 
 class PackagingWarning(UserWarning):

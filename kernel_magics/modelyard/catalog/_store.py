@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from modelyard.catalog._disks import on_network_disk
 from modelyard.catalog._project import FOLDER, find_root
-from modelyard.errors import NameTakenError, UnknownNameError, did_you_mean, listing
+from modelyard.errors import CatalogError, NameTakenError, UnknownNameError, did_you_mean, listing
 
 Kind = Literal["evaluation", "study", "bundle", "deployment"]
 
@@ -43,6 +43,8 @@ class Record:
 class Yard:
     """The catalog of one project; each call is one short transaction, safe among processes.
 
+    Every method raises `CatalogError` where the file cannot be read or written, such as on a full disk.
+
     Attributes
     ----------
     root : Path
@@ -58,11 +60,22 @@ class Yard:
     @property
     def studies_url(self) -> str:
         """The default Optuna storage: tables of its own in the same file."""
-        self._prepare()
+        with self._told("written"):
+            self._prepare()
         return f"sqlite:///{self.folder / _FILE}"
 
     def deployment_folder(self, name: str) -> Path:
         return self.folder / "deployments" / name
+
+    @contextmanager
+    def _told(self, what: str) -> Iterator[None]:
+        """Say in one line what an operating system or SQLite says of the file."""
+        try:
+            yield
+        except (sqlite3.OperationalError, OSError) as error:
+            raise CatalogError(
+                f"the project's catalog cannot be {what}: {error}; look at the disk of {self.folder}"
+            ) from error
 
     def _prepare(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -83,11 +96,12 @@ class Yard:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._prepare()
-        with closing(self._connect()) as connection, connection:
-            connection.execute(_TABLES)
-            connection.execute("BEGIN IMMEDIATE")
-            yield connection
+        with self._told("written"):
+            self._prepare()
+            with closing(self._connect()) as connection, connection:
+                connection.execute(_TABLES)
+                connection.execute("BEGIN IMMEDIATE")
+                yield connection
 
     def record(self, kind: Kind, name: str, payload: dict[str, Any]) -> Record:
         """Write a record, over one of the same kind and name; its first date stays."""
@@ -136,12 +150,24 @@ class Yard:
         """Return all records of a kind, oldest first; none, and nothing made, where no yard is."""
         if not (self.folder / _FILE).exists():
             return ()
-        with self._transaction() as connection:
-            rows = connection.execute(
-                "SELECT kind, name, created, payload FROM yard_records WHERE kind = ? ORDER BY created, rowid",
-                (kind,),
-            ).fetchall()
+        with self._told("read"):
+            try:
+                rows = self._rows(kind)
+            except sqlite3.OperationalError:
+                ahead = Path(f"{self.folder / _FILE}-wal")
+                if ahead.exists() and ahead.stat().st_size:
+                    raise
+                rows = self._rows(kind, "?immutable=1")  # a full disk has no room for what readers share
         return tuple(Record(k, name, created, json.loads(payload)) for k, name, created, payload in rows)
+
+    def _rows(self, kind: Kind, how: str = "?mode=ro") -> list[tuple[Kind, str, str, str]]:
+        address = f"{(self.folder / _FILE).absolute().as_uri()}{how}"
+        with closing(sqlite3.connect(address, timeout=_BUSY_S, uri=True)) as connection:
+            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'yard_records'").fetchall():
+                return []
+            return connection.execute(
+                "SELECT kind, name, created, payload FROM yard_records WHERE kind = ? ORDER BY created, rowid", (kind,)
+            ).fetchall()
 
     def find(self, kind: Kind, name: str) -> Record | None:
         return next((record for record in self.records(kind) if record.name == name), None)

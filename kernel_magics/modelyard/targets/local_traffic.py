@@ -124,7 +124,8 @@ def put_in_force(folder: Path, policy: Policy, *, runs: bool) -> None:
     PolicyChangedError
         Another policy stands there by now.
     DeploymentError
-        A variant does not load, or the disk is full; the policy of before is in force.
+        A variant does not load, or the disk is full, and the policy of before is in force; or a worker is late to take
+        the new one up.
     """
     file = PolicyFile(folder)
     if runs and (missing := _missing(folder, policy)):
@@ -201,8 +202,8 @@ def _wait(
                 return
             if time.monotonic() > deadline:
                 raise DeploymentError(
-                    f"{sum(w.policy >= number for w in said)} of {len(said)} workers took it up within {seconds:g} s; "
-                    "look at %yard"
+                    f"{sum(w.policy >= number for w in said)} of {len(said)} workers took up policy {number}, which is "
+                    f"written, within {seconds:g} s; look at %yard"
                 )
             time.sleep(_POLL_S)
             waiting.advance(0)

@@ -96,7 +96,7 @@ class RoutingTarget(Protocol):
         PolicyChangedError
             Somebody else was faster.
         DeploymentError
-            It could not be put in force; the one before is.
+            It could not be put in force, and the one before is; or a server process is late to take it up.
         """
         ...
 
