@@ -51,8 +51,8 @@ def always_together(app: PredictorApp) -> list[int]:
         return inner(feed, rows)
 
     batcher._run = noting
-    batcher.pays = False  # so that it does not turn itself off
-    batcher.is_on = True
+    batcher.pays = True
+    batcher._is_on = True  # the first of a turn waits for the others, too; with so many it stays so
     return runs
 
 
@@ -80,19 +80,19 @@ def test_a_row_that_breaks_the_contract_harms_no_other_of_the_batch(folder: Path
     assert [response.status_code for response in found] == [422 if i % 5 == 0 else 200 for i in range(40)]
 
 
-def test_batches_are_formed_while_requests_come_together_and_not_when_one_comes_alone() -> None:
-    async def scene() -> tuple[bool, bool, bool]:
+def test_company_is_run_together_and_the_first_one_waits_for_it_where_it_always_comes() -> None:
+    async def scene() -> list[list[bool]]:
         batcher = Batcher(lambda feed, rows: (feed["x"], None), None)
-        batcher.pays = True
 
-        async def turns(count: int, together: int) -> bool:
-            for _ in range(count):
-                for _ in range(together):
-                    batcher.arrived()
+        async def last_of(turns: int, together: int) -> list[bool]:
+            submitted: list[bool] = []
+            for _ in range(turns):
+                submitted = [batcher.arrived() for _ in range(together)]
                 await asyncio.sleep(0)
                 await asyncio.sleep(0)
-            return batcher.is_on
+            return submitted
 
-        return await turns(100, 1), await turns(100, 8), await turns(200, 1)
+        wanted = [(100, 1), (1, 3), (100, 8), (1, 1), (200, 1)]
+        return [await last_of(turns, together) for turns, together in wanted]
 
-    assert asyncio.run(scene()) == (False, True, False)
+    assert asyncio.run(scene()) == [[False], [False, True, True], [True] * 8, [True], [False]]

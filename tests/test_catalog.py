@@ -70,9 +70,12 @@ print([record.name for record in yard.records("study")])
 
 def test_on_a_full_disk_writing_is_one_line_and_what_is_there_can_be_read(project: Path) -> None:
     open_yard().record("study", "s", {"n": 1})
-    done = subprocess.run([sys.executable, "-c", FULL], capture_output=True, text=True, cwd=project, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", FULL], capture_output=True, text=True, cwd=project, check=True
+    )
     told, there = done.stdout.splitlines()
-    assert told.startswith("the project's catalog cannot be written: ") and str(project) in told
+    assert told.startswith("the project's catalog cannot be written: ")
+    assert str(project) in told
     assert there == "['s']"
     assert [record.name for record in open_yard().records("study")] == ["s"]
 
