@@ -28,8 +28,9 @@ if sys.argv[3] == "wire":
 import uvicorn
 logging.getLogger("uvicorn.access").propagate = False
 uvicorn.run("modelyard_runtime.doors.asgi:application", factory=True, host="127.0.0.1", port=int(sys.argv[2]),
-            log_config=None, server_header=False, date_header=False)
-"""
+            log_config=None, server_header=False, date_header=False, timeout_keep_alive=QUIET_S)
+""".replace("QUIET_S", "2")
+QUIET_S = 2.0  # after which a connection is closed, as uvicorn has it
 
 
 class Wire:
@@ -193,4 +194,31 @@ def test_a_client_that_goes_away_in_the_middle_harms_nobody(servers: dict[str, i
         half._socket.close()
     wire = Wire(servers["wire"])
     wire.send(request([OLD]))
+    assert wire.answer()[0] == 200
+
+
+@pytest.mark.parametrize("kind", ["wire", "asgi"])
+def test_a_connection_on_which_nothing_comes_is_closed_and_one_that_is_used_is_not(
+    servers: dict[str, int], kind: str
+) -> None:
+    used, idle = Wire(servers[kind]), Wire(servers[kind])
+    idle.send(request([ROW]))
+    assert idle.answer()[0] == 200
+    for _ in range(8):  # longer than one may be idle
+        used.send(request([ROW]), pause=QUIET_S / 5)
+        assert used.answer()[0] == 200
+    with pytest.raises(ConnectionError, match="the server hung up"):
+        idle.answer()
+
+
+@pytest.mark.parametrize("kind", ["wire", "asgi"])
+def test_a_request_that_comes_slowly_after_another_one_is_waited_for(
+    servers: dict[str, int], kind: str
+) -> None:
+    wire = Wire(servers[kind])
+    wire.send(request([ROW]))
+    assert wire.answer()[0] == 200
+    whole = request([ROW])
+    wire.send(whole[:40], pause=QUIET_S * 1.5)
+    wire.send(whole[40:])
     assert wire.answer()[0] == 200

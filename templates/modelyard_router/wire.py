@@ -1,8 +1,8 @@
 """The shortest way: what the hot path takes is answered where uvicorn's own protocol has parsed it.
 
-For each request an ASGI server makes a task, an event and a handful of dictionaries, which together cost several
-times what a prediction does. A request that came whole, and whose headers the hot path admits, needs none of them.
-Everything else goes on to uvicorn, and so to the application, as it always did.
+For each request an ASGI server makes a task, an event, a timer and a handful of dictionaries, which together cost
+several times what a prediction does. A request that came whole, and whose headers the hot path admits, needs none of
+them. Everything else goes on to uvicorn, and so to the application, as it always did.
 
 It knows uvicorn from inside. So it comes with a deployment, whose uvicorn is the one here, and not with a bundle, which
 may be served years later by another one.
@@ -10,6 +10,8 @@ may be served years later by another one.
 
 from __future__ import annotations
 
+import asyncio
+import math
 from typing import Any
 
 from uvicorn import config
@@ -45,8 +47,16 @@ class WireProtocol(HttpToolsProtocol):  # type: ignore[misc, unused-ignore]
         self._attempt: Any = None
         self._held: bytes | None = None  # the body, so far, of a request that uvicorn was not told of
         self._answering = False
+        self._since = math.inf  # when the last answer was given; while a request is coming, never
+        self._watch: asyncio.TimerHandle | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._since = math.inf
         super().data_received(data)
         if self._held is not None:  # it did not come whole: uvicorn waits for the rest
             body, self._held = self._held, None
@@ -56,7 +66,11 @@ class WireProtocol(HttpToolsProtocol):  # type: ignore[misc, unused-ignore]
     def on_message_begin(self) -> None:
         if self._answering:  # the next one came with it: answers keep their order
             self._hot.flush()
-        super().on_message_begin()
+        if self._hot is None:
+            super().on_message_begin()
+            return
+        self.url, self.headers, self.expect_100_continue = b"", [], False
+        self.scope: Any = None
 
     def on_headers_complete(self) -> None:
         if self._hot is not None and self.url == _PATH and self._is_plain():
@@ -64,6 +78,7 @@ class WireProtocol(HttpToolsProtocol):  # type: ignore[misc, unused-ignore]
             if self._attempt is not None:
                 self._held = b""
                 return
+        self._begin()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -110,10 +125,31 @@ class WireProtocol(HttpToolsProtocol):  # type: ignore[misc, unused-ignore]
             content += (name, b": ", value, b"\r\n")
         content += (b"\r\n", payload)
         self.transport.write(b"".join(content))
-        self.on_response_complete()
+        self.server_state.total_requests += 1
+        self._since = self.loop.time()
+        if self._watch is None:
+            self._watch = self.loop.call_later(self.timeout_keep_alive, self._close_if_idle)
+
+    def _close_if_idle(self) -> None:
+        """Close a connection on which nothing has come since the last answer; one timer watches over many of them."""
+        self._watch = None
+        left = self._since + self.timeout_keep_alive - self.loop.time()
+        if left <= 0:
+            self.timeout_keep_alive_handler()
+        elif left < math.inf:
+            self._watch = self.loop.call_later(left, self._close_if_idle)
+
+    def _begin(self) -> None:
+        """Let uvicorn begin with a request whose headers are there."""
+        if self.scope is None:
+            url, headers, expects = self.url, self.headers, self.expect_100_continue
+            super().on_message_begin()
+            self.url, self.headers, self.expect_100_continue = url, headers, expects
+            self.scope["headers"] = headers  # the same list: the hot path may have left a mark in it
 
     def _hand_over(self, body: bytes) -> None:
         """Tell uvicorn of a request that it has not seen yet."""
+        self._begin()
         super().on_headers_complete()
         if body:
             super().on_body(body)
