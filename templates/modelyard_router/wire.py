@@ -145,7 +145,8 @@ class WireProtocol(HttpToolsProtocol):  # type: ignore[misc, unused-ignore]
             url, headers, expects = self.url, self.headers, self.expect_100_continue
             super().on_message_begin()
             self.url, self.headers, self.expect_100_continue = url, headers, expects
-            self.scope["headers"] = headers  # the same list: the hot path may have left a mark in it
+            scope: Any = self.scope
+            scope["headers"] = headers  # the same list: the hot path may have left a mark in it
 
     def _hand_over(self, body: bytes) -> None:
         """Tell uvicorn of a request that it has not seen yet."""

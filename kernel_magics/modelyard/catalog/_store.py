@@ -166,7 +166,8 @@ class Yard:
             if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'yard_records'").fetchall():
                 return []
             return connection.execute(
-                "SELECT kind, name, created, payload FROM yard_records WHERE kind = ? ORDER BY created, rowid", (kind,)
+                "SELECT kind, name, created, payload FROM yard_records WHERE kind = ? ORDER BY created, rowid",
+                (kind,),
             ).fetchall()
 
     def find(self, kind: Kind, name: str) -> Record | None:
