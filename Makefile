@@ -87,9 +87,10 @@ check: $(VENV)/.dev extension/node_modules/.package-lock.json ## lint, types, im
 	cd extension && npx --no-install tsc --noEmit && npm run --silent check:widgets
 
 .PHONY: test
-test: check $(LABEXTENSION) chromium env-triton ## everything: check, Python, doctests, JavaScript, browser, notebooks, wheel
+test: check $(LABEXTENSION) chromium postgresql env-mlflow env-triton ## everything: check, Python, doctests, JavaScript, browser, notebooks, wheel
 	cd extension && npm run --silent test:widgets
-	$(BIN)/python -m pytest --doctest-modules --import-mode=prepend -q kernel_magics/modelyard templates/modelyard_runtime
+	$(BIN)/python -m pytest --doctest-modules --import-mode=prepend -q kernel_magics/modelyard templates/modelyard_runtime \
+	  --ignore=kernel_magics/modelyard/engines/ray_cluster.py
 	$(BIN)/python -m pytest
 
 # Tools that do not live beside the others have an environment of their own; pip finds torch's CPU wheel, uv does not look for it.
@@ -107,6 +108,35 @@ test: check $(LABEXTENSION) chromium env-triton ## everything: check, Python, do
 
 .PHONY: env-triton
 env-triton: .env-triton/.done ## a client of the Open Inference Protocol that is not ours
+
+.env-mlflow/.done: tests/environments/mlflow.txt | $(BIN)/uv
+	@$(BIN)/uv -q venv --python $(PYTHON) .env-mlflow
+	@VIRTUAL_ENV=$(CURDIR)/.env-mlflow $(BIN)/uv -q --no-progress pip install -r tests/environments/mlflow.txt
+	@touch $@
+
+.env-ray/.done: requirements-dev.lock tests/environments/ray.txt | $(BIN)/uv
+	@$(BIN)/uv -q venv --python $(PYTHON) .env-ray
+	@VIRTUAL_ENV=$(CURDIR)/.env-ray $(BIN)/uv -q --no-progress pip sync requirements-dev.lock
+	@VIRTUAL_ENV=$(CURDIR)/.env-ray $(BIN)/uv -q --no-progress pip install -r tests/environments/ray.txt
+	@SKIP_JUPYTER_BUILDER=1 VIRTUAL_ENV=$(CURDIR)/.env-ray $(BIN)/uv -q --no-progress pip install --no-deps -e .
+	@touch $@
+
+.PHONY: env-mlflow
+env-mlflow: .env-mlflow/.done ## a server of MLflow for the tests of --track
+
+.PHONY: env-ray
+env-ray: .env-ray/.done ## the environment of the tests with Ray
+
+.PHONY: test-ray
+test-ray: env-ray ## %cv and %tune on a Ray cluster
+	MODELYARD_RAY=1 .env-ray/bin/python -m pytest tests/test_engines.py
+
+.PHONY: postgresql
+postgresql:
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || { \
+	  if [ -f /etc/debian_version ] && [ "$$(id -u)" = 0 ]; then \
+	    apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql; \
+	  else echo "the tests of shared studies need PostgreSQL; type: sudo apt-get install postgresql"; exit 1; fi; }
 
 .PHONY: env-torch
 env-torch: .env-torch/.done ## the environment of the tests with torch
@@ -127,17 +157,20 @@ wrk:
 	  else echo "wrk is not installed: a slower Python client is used; type: sudo apt-get install wrk"; fi; }
 
 .PHONY: bench
-bench: $(VENV)/.base wrk ## measure start-up, bundles, serving, batch, routing
+bench: $(VENV)/.dev wrk ## measure start-up, bundles, serving, batch, routing, cross-validation, tuning, engines
 	$(BIN)/python benchmarks/startup.py --json
 	$(BIN)/python benchmarks/bundles.py --json
 	$(BIN)/python benchmarks/hot_path.py --json
 	$(BIN)/python benchmarks/serving.py --json
 	$(BIN)/python benchmarks/routing.py --json
+	$(BIN)/python benchmarks/cross_validation.py --json
+	$(BIN)/python benchmarks/tuning.py --json
+	$(BIN)/python benchmarks/engines.py --json
 
 .PHONY: bench-check
-bench-check: $(VENV)/.base wrk ## hold what serving and routing must reach against their bounds
+bench-check: $(VENV)/.dev wrk ## hold every figure that must be reached against its bound
 	$(BIN)/python benchmarks/check.py
 
 .PHONY: clean
 clean: ## remove environments and build outputs (never .modelyard)
-	rm -rf $(VENV) .env-torch .env-triton extension/node_modules extension/lib extension/modelyard_lab/labextension dist .demo
+	rm -rf $(VENV) .env-mlflow .env-ray .env-torch .env-triton extension/node_modules extension/lib extension/modelyard_lab/labextension dist .demo

@@ -60,3 +60,7 @@ class Registry(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._found())
+
+
+#: Every installed target class by name. It is here for the stages above the targets, which ask one for its limits.
+targets = Registry("modelyard.targets", "deployment target")

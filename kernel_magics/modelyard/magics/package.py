@@ -35,6 +35,11 @@ def package_parser() -> LineParser:
         "--ci", action="store_true", help="also write a pytest file and a GitHub Actions workflow"
     )
     parser.add_argument(
+        "--track",
+        metavar="WHERE",
+        help="also give it to a server: mlflow:URI, or mlflow for MLFLOW_TRACKING_URI",
+    )
+    parser.add_argument(
         "--allow-stale",
         action="store_true",
         help="also where a cell was changed after it ran; it is recorded",
@@ -53,6 +58,7 @@ def package_call(arguments: argparse.Namespace) -> Call:
             "seed": arguments.seed,
             "golden": arguments.golden,
             "ci": arguments.ci or None,
+            "track": arguments.track,
             "allow_stale": arguments.allow_stale or None,
         },
         {"evaluation": arguments.evaluation} if arguments.evaluation else {},

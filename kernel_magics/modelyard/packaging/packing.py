@@ -26,9 +26,12 @@ from modelyard.packaging.gates import check_embedded, check_secrets, kept_rows, 
 from modelyard.packaging.learning import PolicyChoice, learn_profile
 from modelyard.packaging.proof import replayed, traced
 from modelyard.packaging.signing import renew_signature
+from modelyard.packaging.tracked import bundle_entry
 from modelyard.packaging.training_table import TrainingTable, checked_table
 from modelyard.packaging.writing import GOLDEN_SOURCES, Draft, drafted_files, write_source
-from modelyard.progress import Tracker, track
+from modelyard.progress import Tracker
+from modelyard.progress import track as following
+from modelyard.tracking import log_or_remark, open_tracking
 from modelyard_runtime.bundle_format import MODEL_FOLDER, bundle_digest
 from modelyard_runtime.contract import Contract
 
@@ -49,6 +52,7 @@ def package(
     golden: str = "training",
     evaluation: Evaluation | None = None,
     ci: bool = False,
+    track: str | None = None,
 ) -> Bundle:
     """Package a fitted estimator as a bundle in BentoML's store.
 
@@ -84,6 +88,8 @@ def package(
     ci : bool
         Also write a pytest file (golden rows and contract) and a GitHub Actions workflow that runs it into the
         project.
+    track : str, optional
+        Also give the bundle's files to a tracking server: ``mlflow:URI``, or ``mlflow`` for ``MLFLOW_TRACKING_URI``.
 
     Raises
     ------
@@ -95,6 +101,8 @@ def package(
         Something in it cannot travel, or its cells say something else by now; nothing was written.
     BundleError
         The bundle does not load, or does not reproduce its golden rows, outside the notebook.
+    TrackingError
+        The tracking server does not answer; nothing was written.
 
     Warns
     -----
@@ -108,7 +116,8 @@ def package(
         )
     model = adopt(model, X, y)
     table = checked_table(model, X, y)
-    with track("packaging", _STEPS, "step") as steps:
+    tracking = open_tracking(track, find_root().name)
+    with following("packaging", _STEPS, "step") as steps:
         steps.advance(note="learning the contract")
         asked = ask(model, table, policy, allow_stale)
         draft = _drafted(asked, name, _Golden(golden, golden_rows, seed), evaluation, steps)
@@ -135,6 +144,8 @@ def package(
         written = write_ci(bundle, find_root())
         bundle = replace(bundle, remarks=(*remarks, f"wrote {listing(_within(path) for path in written)}"))
     open_yard().record("bundle", bundle.tag, bundle.payload() | {"path": str(bundle.path)})
+    if tracking is not None:
+        bundle = replace(bundle, remarks=(*bundle.remarks, log_or_remark(tracking, bundle_entry(bundle))))
     return bundle
 
 

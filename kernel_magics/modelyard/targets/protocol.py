@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Protocol
 from modelyard.errors import UsageError, did_you_mean, listing
 from modelyard.limits import Limits
 from modelyard.packaging import Bundle
-from modelyard.registry import Registry
+from modelyard.registry import targets
 from modelyard.targets.plan import Plan
 
 Health = Literal["ready", "starting", "stopped", "down"]
@@ -94,10 +94,6 @@ class Target(Protocol):
     def remove(self, state: State) -> None:
         """Take away what `apply` made outside of its folder."""
         ...
-
-
-#: Every installed target class by name; listing them imports none.
-targets = Registry("modelyard.targets", "deployment target")
 
 
 def option_fields(target: type[Any]) -> tuple[Field[Any], ...]:
