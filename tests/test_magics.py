@@ -134,7 +134,7 @@ def test_the_whole_way_in_four_lines(cells: InteractiveShell) -> None:
             r"%cv: unknown flag '--scor' \(did you mean '--score'\?\); type %cv -h",
         ),
         ("%cv model X", UsageError, r"%cv: the following arguments are required: y; type %cv -h"),
-        ("%cv model X y z", UsageError, r"one word too many: 'z'"),
+        ("%cv model X y z", UnknownNameError, r"no variable 'z' here"),
         (
             "%cv modle X y",
             UnknownNameError,
@@ -182,8 +182,8 @@ def test_defaults_come_from_pyproject_then_config_then_the_flag(
     ran(cells, "%config CvMagics.defaults = {'cv': 'kfold:3'}")
     assert len(ran(cells, "%cv model X y").scores) == 3
     assert len(ran(cells, "%cv model X y --cv kfold:2").scores) == 2
-    (project / "pyproject.toml").write_text("[tool.modelyard.cv]\nfolds = 4\n")
-    with pytest.raises(UsageError, match=r"%cv has no flag for the default 'folds'"):
+    (project / "pyproject.toml").write_text("[tool.modelyard.cv]\nfolders = 4\n")
+    with pytest.raises(UsageError, match=r"%cv has no flag for the default 'folders'"):
         ran(cells, "%cv model X y")
 
 

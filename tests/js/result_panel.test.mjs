@@ -80,6 +80,16 @@ test("shows the picture as an image with its alternative text, in the page's col
   cleanup();
 });
 
+test("shows further pictures below, each with its title and alternative text", () => {
+  const { model, cleanup } = show({ further: [{ ...PICTURE, title: "ROC curve", alt: "ROC curve of 1" }] });
+  const figure = el.querySelector("figure");
+  assert.equal(figure.querySelector("figcaption").textContent, "ROC curve");
+  assert.equal(figure.querySelector("img").alt, "ROC curve of 1");
+  model.set({ further: [] });
+  assert.equal(el.querySelector("figure"), null);
+  cleanup();
+});
+
 test("shows markup as the text that it is", () => {
   const payload = { schema: 1, sentence: HOSTILE, notes: [HOSTILE], table: { columns: [HOSTILE], rows: [[HOSTILE]] } };
   const { cleanup } = show({ kind: HOSTILE, payload, picture: { ...PICTURE, alt: HOSTILE } });

@@ -13,13 +13,16 @@
  * @property {string} svg  drawn with `currentColor`, so that it takes the page's colour
  * @property {string} alt
  *
+ * @typedef {Picture & { title: string }} Titled  a picture below the table
+ *
  * @typedef {object} State
  * @property {string} kind
  * @property {Payload} payload
  * @property {Picture | null} picture
+ * @property {Titled[]} [further]
  */
 
-const CHANGES = /** @type {const} */ (["change:kind", "change:payload", "change:picture"]);
+const CHANGES = /** @type {const} */ (["change:kind", "change:payload", "change:picture", "change:further"]);
 const NUMBER = /^[-+±]?\d[\d.,]*(e[-+]?\d+)?(\s?[%a-zµ]{1,3})?$|^[–-]$/i;
 
 /**
@@ -83,6 +86,17 @@ function drawPicture({ svg, alt }) {
   return image;
 }
 
+/** @param {Titled[]} pictures */
+function drawFurther(pictures) {
+  const all = make("div", "further");
+  for (const picture of pictures) {
+    const figure = make("figure", "figure");
+    figure.append(make("figcaption", "title", picture.title), drawPicture(picture));
+    all.append(figure);
+  }
+  return all;
+}
+
 /** @param {string[]} notes */
 function drawNotes(notes) {
   const list = make("ul", "notes");
@@ -106,6 +120,8 @@ function render({ model, el }) {
     if (picture) panel.append(drawPicture(picture));
     if (table) panel.append(drawTable(table, `${title} in figures`));
     if (notes.length > 0) panel.append(drawNotes(notes));
+    const further = model.get("further") ?? [];
+    if (further.length > 0) panel.append(drawFurther(further));
   };
   draw();
   for (const event of CHANGES) model.on(event, draw);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import anywidget
 import traitlets
 
 from modelyard.presentation import Result
-from modelyard_widgets.charts import Picture, chart
+from modelyard_widgets.charts import Picture, chart, further_charts
 
 
 class ResultPanel(anywidget.AnyWidget):
@@ -24,6 +25,8 @@ class ResultPanel(anywidget.AnyWidget):
         What ``application/vnd.modelyard.<kind>+json`` holds.
     picture : dict or None
         ``svg`` and ``alt``.
+    further : list of dict
+        Pictures below the table: ``title``, ``svg`` and ``alt``.
     """
 
     _esm = Path(__file__).with_suffix(".js")
@@ -32,12 +35,20 @@ class ResultPanel(anywidget.AnyWidget):
     kind = traitlets.Unicode("result").tag(sync=True)
     payload: traitlets.Dict[str, Any] = traitlets.Dict().tag(sync=True)
     picture = traitlets.Dict(default_value=None, allow_none=True).tag(sync=True)
+    further: traitlets.List[dict[str, str]] = traitlets.List().tag(sync=True)
 
-    def __init__(self, kind: str, payload: dict[str, Any], picture: Picture | None = None) -> None:
+    def __init__(
+        self,
+        kind: str,
+        payload: dict[str, Any],
+        picture: Picture | None = None,
+        further: Sequence[Picture] = (),
+    ) -> None:
         super().__init__(
             kind=kind,
             payload=payload,
             picture={"svg": picture.svg, "alt": picture.alt} if picture else None,
+            further=[{"title": each.title, "svg": each.svg, "alt": each.alt} for each in further],
         )
 
 
@@ -50,6 +61,15 @@ def panel_mimebundle(result: Result, include: object = None, exclude: object = N
     payload = data[f"application/vnd.modelyard.{result.kind}+json"]
     picture = chart(result.kind, payload)
     if picture:
-        data["text/html"] += f'<img src="{picture.data_uri}" alt="{html.escape(picture.alt)}">'
-    shown = ResultPanel(result.kind, payload, picture)._repr_mimebundle_()
+        data["text/html"] += _image(picture)
+    further = further_charts(result.kind, payload)
+    for each in further:
+        data["text/html"] += (
+            f'<p>{html.escape(each.title)}</p><img src="{each.data_uri}" alt="{html.escape(each.alt)}">'
+        )
+    shown = ResultPanel(result.kind, payload, picture, further)._repr_mimebundle_()
     return {**(shown[0] if shown else {}), **data}
+
+
+def _image(picture: Picture) -> str:
+    return f'<img src="{picture.data_uri}" alt="{html.escape(picture.alt)}">'

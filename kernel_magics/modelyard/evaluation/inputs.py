@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.utils import get_tags
-from sklearn.utils.multiclass import type_of_target
 
 from modelyard.errors import InvalidInputError
+from modelyard.evaluation.targets import checked_targets
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,12 +22,16 @@ class Samples:
     ----------
     X : DataFrame, Series, ndarray or CSR matrix
         The rows as the model gets them; a DataFrame stays one.
-    y : ndarray of shape (rows,)
+    y : ndarray of shape (rows,) or (rows, columns)
         The targets, without nulls.
     rows, features : int
         The shape of `X`; a column of texts counts as one feature.
     classes : ndarray or None
-        The sorted classes, or ``None`` for a regression target.
+        The sorted classes of one column; ``None`` for numbers and for several columns.
+    columns : tuple of str
+        The names of several target columns, empty for one.
+    multilabel : bool
+        Whether several columns are labels, each 0 or 1.
     """
 
     X: Any
@@ -36,10 +39,12 @@ class Samples:
     rows: int
     features: int
     classes: NDArray[Any] | None
+    columns: tuple[str, ...] = ()
+    multilabel: bool = False
 
     @property
     def regression(self) -> bool:
-        return self.classes is None
+        return self.classes is None and not self.multilabel
 
     def take(self, rows: NDArray[np.intp]) -> Any:
         """Return those rows of `X`, in the form that `X` has."""
@@ -56,7 +61,8 @@ def checked_samples(model: Any, X: Any, y: Any) -> Samples:
         one class only, or numbers that a classifier cannot take.
     """
     check_estimator(model)
-    rows_given, targets = _checked_rows(X), _checked_targets(y)
+    rows_given, found = _checked_rows(X), checked_targets(model, y)
+    targets = found.y
     shape = rows_given.shape
     if shape[0] == 0 or len(targets) == 0:
         raise InvalidInputError(
@@ -73,7 +79,9 @@ def checked_samples(model: Any, X: Any, y: Any) -> Samples:
         y=targets,
         rows=int(shape[0]),
         features=int(shape[1]) if len(shape) == 2 else 1,
-        classes=_classes(model, targets),
+        classes=found.classes,
+        columns=found.columns,
+        multilabel=found.multilabel,
     )
 
 
@@ -147,66 +155,3 @@ def _checked_rows(X: Any) -> Any:
             "type X.reshape(-1, 1) if it is one column"
         )
     return table
-
-
-def _checked_targets(y: Any) -> NDArray[Any]:
-    if y is None or isinstance(y, str | bytes | dict) or np.isscalar(y):
-        raise InvalidInputError(f"y is no column, found {type(y).__name__}; give one target per row")
-    try:
-        found = y if isinstance(y, pd.Series | pd.DataFrame) else np.asarray(y)
-    except ValueError as error:
-        raise InvalidInputError(
-            f"y is no column, found a ragged {type(y).__name__}; give one target per row"
-        ) from error
-    if len(found.shape) == 2 and found.shape[1] == 1:
-        found = found.iloc[:, 0] if isinstance(found, pd.DataFrame) else found.ravel()
-    if len(found.shape) != 1:
-        raise InvalidInputError(
-            f"y must be one column, found shape {tuple(found.shape)}; give one target per row"
-        )
-    nulls = int(pd.isna(found).sum())
-    if nulls:
-        raise InvalidInputError(
-            f"y holds {nulls} null{'s' if nulls > 1 else ''} in {len(found)} rows; "
-            "drop those rows, type keep = pd.notna(y); X, y = X[keep], y[keep]"
-        )
-    targets = found.to_numpy() if isinstance(found, pd.Series) else found
-    if targets.dtype.kind in "US" and not isinstance(y, np.ndarray):
-        targets = np.asarray(y, dtype=object).reshape(-1)  # numpy would turn numbers beside a text into texts
-    if targets.dtype == object:
-        targets = np.asarray(pd.Series(targets).infer_objects().to_numpy())
-    if targets.dtype == object and len({type(value) for value in targets}) > 1:
-        kinds = sorted({type(value).__name__ for value in targets})
-        raise InvalidInputError(
-            f"y mixes types, found {', '.join(kinds)}; make it one type, type y.astype(str)"
-        )
-    return np.asarray(targets)
-
-
-def _classes(model: Any, y: NDArray[Any]) -> NDArray[Any] | None:
-    try:
-        kind = get_tags(model).estimator_type
-    except AttributeError:  # an estimator that is not derived from scikit-learn's BaseEstimator
-        kind = getattr(model, "_estimator_type", None)
-    numeric = y.dtype.kind in "iufb"
-    if kind == "regressor" and not numeric:
-        raise InvalidInputError(
-            f"{type(model).__name__} predicts numbers, y holds {y.dtype.name} such as {y.tolist()[0]!r}; "
-            "use a classifier or make y numeric"
-        )
-    if y.dtype.kind == "f" and not np.isfinite(y).all():
-        raise InvalidInputError(f"y holds {int((~np.isfinite(y)).sum())} infinite values; drop those rows")
-    continuous = numeric and type_of_target(y) == "continuous"
-    if kind == "regressor" or (kind != "classifier" and continuous):
-        return None
-    if continuous:
-        raise InvalidInputError(
-            f"{type(model).__name__} predicts classes, y holds continuous numbers such as {y.tolist()[0]!r}; "
-            "use a regressor or cut y into classes"
-        )
-    classes = np.unique(y)
-    if len(classes) < 2:
-        raise InvalidInputError(
-            f"y holds one class only, found {classes.tolist()[0]!r} in {len(y)} rows; give rows of two classes or more"
-        )
-    return np.asarray(classes)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 from numpy.typing import NDArray
-from sklearn import metrics as sk
 from sklearn.metrics import get_scorer, get_scorer_names
 
 from modelyard.errors import UsageError, did_you_mean, listing
+from modelyard.evaluation import figures
 from modelyard.evaluation.inputs import Samples
+from modelyard.evaluation.responses import class_scores, gives_probabilities, gives_scores
 
-Classes = NDArray[Any] | None
+__all__ = ["Metric", "chosen_metrics", "class_scores", "default_metrics", "gives_scores", "objective_metric"]
+
+Response = Literal["labels", "scores", "probabilities", "model"]
 
 
 @dataclass(frozen=True)
@@ -27,86 +29,84 @@ class Metric:
         The column it fills.
     greater_is_better : bool
         Its direction; ``mae`` and ``mse`` are positive numbers of which less is better.
-    response : {'labels', 'scores', 'model'}
-        What `measure` takes: ``(y, predictions, classes)``, ``(y, scores, classes)``, or, for scorers
-        in scikit-learn's form, ``(model, X, y)``.
+    response : {'labels', 'scores', 'probabilities', 'model'}
+        What `measure` takes: ``(y, predictions, classes)``, ``(y, scores, classes)``, ``(y, probabilities,
+        classes)``, or, for scorers in scikit-learn's form, ``(model, X, y)``.
     on_one_row : bool
         Whether a single row has a value; where not, leave-one-out measures the pooled predictions.
     measure : callable
         Returns a float, NaN where the figure is undefined.
+    per_row : callable, optional
+        Of a metric that is a mean over the rows: takes what `measure` takes and returns what is averaged.
     """
 
     name: str
     greater_is_better: bool
-    response: Literal["labels", "scores", "model"]
+    response: Response
     on_one_row: bool
     measure: Callable[..., float]
+    per_row: Callable[..., NDArray[Any]] | None = None
 
 
-def _accuracy(y: NDArray[Any], predicted: NDArray[Any], classes: Classes) -> float:
-    return float(sk.accuracy_score(y, predicted))
+def _table(*metrics: Metric) -> dict[str, Metric]:
+    return {metric.name: metric for metric in metrics}
 
 
-def _averaging(classes: Classes) -> dict[str, Any]:
-    if classes is not None and len(classes) == 2:
-        return {"average": "binary", "pos_label": classes[1], "zero_division": 0.0}
-    return {"average": "macro", "zero_division": 0.0}
+_PRECISION = Metric("precision", True, "labels", False, figures.precision)
+_RECALL = Metric("recall", True, "labels", False, figures.recall)
+_F1 = Metric("f1", True, "labels", False, figures.f1)
+_ACCURACY = Metric("accuracy", True, "labels", True, figures.accuracy, figures.right)
+_ROC_AUC = Metric("roc_auc", True, "scores", False, figures.roc_auc)
+_PR_AUC = Metric("pr_auc", True, "scores", False, figures.pr_auc)
+_HAMMING = Metric("hamming", False, "labels", True, figures.hamming, figures.wrong_labels)
 
+_FOR_CLASSES = _table(
+    _ACCURACY,
+    _PRECISION,
+    _RECALL,
+    _F1,
+    _ROC_AUC,
+    _PR_AUC,
+    Metric("balanced_accuracy", True, "labels", False, figures.balanced_accuracy),
+    Metric("log_loss", False, "probabilities", True, figures.log_loss, figures.surprise),
+    Metric("brier", False, "probabilities", True, figures.brier, figures.squared_distance),
+)
+_FOR_LABELS = _table(_F1, _PRECISION, _RECALL, _ACCURACY, _HAMMING, _ROC_AUC, _PR_AUC)
+_FOR_NUMBERS = _table(
+    Metric("mae", False, "labels", True, figures.mae, figures.absolute_error),
+    Metric("mse", False, "labels", True, figures.mse, figures.squared_error),
+    Metric("r2", True, "labels", False, figures.r2),
+    Metric("mape", False, "labels", True, figures.mape, figures.relative_error),
+    Metric("median_ae", False, "labels", False, figures.median_ae),
+)
 
-def _precision(y: NDArray[Any], predicted: NDArray[Any], classes: Classes) -> float:
-    return float(sk.precision_score(y, predicted, **_averaging(classes)))
-
-
-def _recall(y: NDArray[Any], predicted: NDArray[Any], classes: Classes) -> float:
-    return float(sk.recall_score(y, predicted, **_averaging(classes)))
-
-
-def _f1(y: NDArray[Any], predicted: NDArray[Any], classes: Classes) -> float:
-    return float(sk.f1_score(y, predicted, **_averaging(classes)))
-
-
-def _roc_auc(y: NDArray[Any], scores: NDArray[Any], classes: Classes) -> float:
-    """Return the area under the ROC curve; for k > 2 classes the unweighted mean of one-vs-rest areas.
-
-    `scores` has the shape (rows,) for two classes, (rows, k) for more. NaN where a class is not in `y`.
-    Source: scikit-learn's ``roc_auc_score`` with ``multi_class="ovr", average="macro"``.
-    """
-    if classes is None or len(np.unique(y)) < len(classes):
-        return float("nan")
-    if len(classes) == 2:
-        return float(sk.roc_auc_score(y == classes[1], scores))
-    return float(np.mean([sk.roc_auc_score(y == name, scores[:, i]) for i, name in enumerate(classes)]))
-
-
-def _mae(y: NDArray[Any], predicted: NDArray[Any], classes: Classes) -> float:
-    return float(sk.mean_absolute_error(y, predicted))
-
-
-def _mse(y: NDArray[Any], predicted: NDArray[Any], classes: Classes) -> float:
-    return float(sk.mean_squared_error(y, predicted))
-
-
-def _r2(y: NDArray[Any], predicted: NDArray[Any], classes: Classes) -> float:
-    return float(sk.r2_score(y, predicted)) if len(y) > 1 else float("nan")
-
-
-_FOR_CLASSES = {
-    "accuracy": Metric("accuracy", True, "labels", True, _accuracy),
-    "precision": Metric("precision", True, "labels", False, _precision),
-    "recall": Metric("recall", True, "labels", False, _recall),
-    "f1": Metric("f1", True, "labels", False, _f1),
-    "roc_auc": Metric("roc_auc", True, "scores", False, _roc_auc),
+_BY_DEFAULT = {
+    "classes": ("accuracy", "precision", "recall", "f1", "roc_auc"),
+    "labels": ("f1", "precision", "recall", "accuracy", "hamming", "roc_auc"),
+    "numbers": ("mae", "mse", "r2"),
 }
-_FOR_NUMBERS = {
-    "mae": Metric("mae", False, "labels", True, _mae),
-    "mse": Metric("mse", False, "labels", True, _mse),
-    "r2": Metric("r2", True, "labels", False, _r2),
-}
+_TABLES = {"classes": _FOR_CLASSES, "labels": _FOR_LABELS, "numbers": _FOR_NUMBERS}
+_QUANTILE = "quantile"
+
+
+def metric_names() -> tuple[str, ...]:
+    """Return every name that this module knows, for completion and help."""
+    return tuple(dict.fromkeys([*_FOR_CLASSES, *_FOR_LABELS, *_FOR_NUMBERS, f"{_QUANTILE}:0.9"]))
+
+
+def _kind(samples: Samples) -> str:
+    if samples.multilabel:
+        return "labels"
+    return "numbers" if samples.regression else "classes"
+
+
+def _defaults(kind: str) -> tuple[Metric, ...]:
+    return tuple(_TABLES[kind][name] for name in _BY_DEFAULT[kind])
 
 
 def default_metrics(*, regression: bool) -> tuple[Metric, ...]:
-    """Return the metrics that are measured where none is asked for."""
-    return tuple((_FOR_NUMBERS if regression else _FOR_CLASSES).values())
+    """Return the metrics that are measured of one target where none is asked for."""
+    return _defaults("numbers" if regression else "classes")
 
 
 def chosen_metrics(scoring: Any, model: Any, samples: Samples) -> tuple[tuple[Metric, ...], tuple[str, ...]]:
@@ -117,15 +117,15 @@ def chosen_metrics(scoring: Any, model: Any, samples: Samples) -> tuple[tuple[Me
     UsageError
         A name is unknown, does not fit the target, or needs scores that the model does not give.
     """
-    fitting = _FOR_NUMBERS if samples.regression else _FOR_CLASSES
+    usual = _defaults(_kind(samples))
     if scoring is None:
         if samples.regression or gives_scores(model, samples):
-            return tuple(fitting.values()), ()
+            return usual, ()
         note = f"roc_auc is left out: {type(model).__name__} has neither predict_proba nor decision_function"
-        return tuple(m for m in fitting.values() if m.response != "scores"), (note,)
+        return tuple(m for m in usual if m.response != "scores"), (note,)
     asked = list(scoring) if isinstance(scoring, Sequence) and not isinstance(scoring, str) else [scoring]
     if not asked:
-        raise UsageError(f"scoring is an empty list; type scoring={next(iter(fitting))!r} or leave it away")
+        raise UsageError(f"scoring is an empty list; type scoring={usual[0].name!r} or leave it away")
     found = tuple(_one(item, model, samples) for item in asked)
     names = [metric.name for metric in found]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -137,14 +137,17 @@ def chosen_metrics(scoring: Any, model: Any, samples: Samples) -> tuple[tuple[Me
 def objective_metric(scoring: Any, model: Any, samples: Samples) -> Metric:
     """Return the one metric to search by: the first of `scoring`.
 
-    Without one: ``r2`` for numbers; ``roc_auc`` for two classes where the model gives scores; else ``accuracy``.
+    Without one: ``r2`` for numbers; ``f1`` for several labels; ``roc_auc`` for two classes where the model gives
+    scores; else ``accuracy``.
     """
     if scoring is not None:
         return chosen_metrics(scoring, model, samples)[0][0]
+    if samples.multilabel:
+        return _F1
     if samples.classes is None:
         return _FOR_NUMBERS["r2"]
     ranked = len(samples.classes) == 2 and gives_scores(model, samples)
-    return _FOR_CLASSES["roc_auc" if ranked else "accuracy"]
+    return _ROC_AUC if ranked else _ACCURACY
 
 
 def _one(item: Any, model: Any, samples: Samples) -> Metric:
@@ -152,25 +155,54 @@ def _one(item: Any, model: Any, samples: Samples) -> Metric:
         return _from_callable(item)
     if not isinstance(item, str):
         raise UsageError(f"a metric is a name or a scorer, found {item!r}; type scoring='accuracy' or 'r2'")
-    fitting, other = (_FOR_NUMBERS, _FOR_CLASSES) if samples.regression else (_FOR_CLASSES, _FOR_NUMBERS)
-    if item in other:
-        target = "numbers" if samples.regression else "classes"
+    kind = _kind(samples)
+    fitting = _TABLES[kind]
+    quantile = item.partition(":")[0] == _QUANTILE
+    if item not in fitting and (quantile or any(item in table for table in _TABLES.values())):
+        if quantile and kind == "numbers":
+            return _pinball(item)
+        target = {"labels": "several labels"}.get(kind, kind)
         raise UsageError(f"metric {item!r} does not fit a target of {target}; type one of {listing(fitting)}")
     if item in fitting:
-        if fitting[item].response == "scores" and not gives_scores(model, samples):
-            raise UsageError(
-                f"{item} needs predict_proba or decision_function with one score per class, "
-                f"{type(model).__name__} has neither; type scoring='accuracy'"
-            )
+        _refuse_without_answers(fitting[item], model, samples)
         return fitting[item]
     try:
         return Metric(item, True, "model", True, get_scorer(item))
     except ValueError as error:
-        known = [*fitting, *get_scorer_names()]
         raise UsageError(
-            f"no metric named {item!r}; type one of {listing(fitting)}, or any scikit-learn scorer name"
-            f"{did_you_mean(item, known)}"
+            f"no metric named {item!r}; type one of {_shown(fitting, kind)}, or any scikit-learn scorer name"
+            f"{did_you_mean(item, [*fitting, *get_scorer_names()])}"
         ) from error
+
+
+def _shown(fitting: Mapping[str, Metric], kind: str) -> str:
+    return listing([*fitting, *([f"{_QUANTILE}:0.9"] if kind == "numbers" else [])])
+
+
+def _refuse_without_answers(metric: Metric, model: Any, samples: Samples) -> None:
+    if metric.response == "scores" and not gives_scores(model, samples):
+        raise UsageError(
+            f"{metric.name} needs predict_proba or decision_function with one score per class, "
+            f"{type(model).__name__} has neither; type scoring='accuracy'"
+        )
+    if metric.response == "probabilities" and not gives_probabilities(model, samples):
+        raise UsageError(
+            f"{metric.name} needs predict_proba, {type(model).__name__} has none; "
+            f"type CalibratedClassifierCV({type(model).__name__}()) to get one"
+        )
+
+
+def _pinball(item: str) -> Metric:
+    try:
+        level = float(item.partition(":")[2])
+    except ValueError:
+        level = -1.0
+    if not 0 < level < 1:
+        raise UsageError(
+            f"a quantile has a level between 0 and 1, found {item!r}; type scoring='quantile:0.9'"
+        )
+    loss = figures.Pinball(level)
+    return Metric(f"{_QUANTILE}:{level:g}", False, "labels", True, loss, loss.rows)
 
 
 def _from_callable(scorer: Any) -> Metric:
@@ -181,38 +213,3 @@ def _from_callable(scorer: Any) -> Metric:
             f"{name} takes (y, predictions), a scorer takes (model, X, y); type make_scorer({name})"
         )
     return Metric(name, True, "model", True, scorer)
-
-
-def gives_scores(model: Any, samples: Samples) -> bool:
-    """Whether a model, fitted or not, ranks rows by class."""
-    if hasattr(model, "predict_proba"):
-        return True
-    if not hasattr(model, "decision_function"):
-        return False
-    several = samples.classes is not None and len(samples.classes) > 2
-    shapes = [v for k, v in model.get_params().items() if k.split("__")[-1] == "decision_function_shape"]
-    return not (several and "ovo" in shapes)  # one score per pair of classes ranks no class
-
-
-def class_scores(model: Any, X: Any, classes: NDArray[Any]) -> NDArray[Any]:
-    """Return a fitted model's scores of shape (rows,) for two classes, (rows, k) in the order of `classes`.
-
-    Two classes prefer ``decision_function``, more prefer ``predict_proba``: scikit-learn's own order.
-    A class that was not in the training rows scores lowest.
-    """
-    order = (
-        ("decision_function", "predict_proba")
-        if len(classes) == 2
-        else ("predict_proba", "decision_function")
-    )
-    method = next(name for name in order if hasattr(model, name))
-    scores = np.asarray(getattr(model, method)(X))
-    known = getattr(model, "classes_", classes)
-    if scores.ndim == 1:
-        if len(classes) == 2 and len(known) == 2:
-            return scores
-        scores = np.column_stack([-scores, scores])
-    lowest = 0.0 if method == "predict_proba" else -np.inf
-    table = np.full((len(scores), len(classes)), lowest)
-    table[:, np.searchsorted(classes, known)] = scores[:, : len(known)]
-    return np.asarray(table[:, 1] if len(classes) == 2 else table)

@@ -1,127 +1,185 @@
-"""Which rows a model learns from and which it is judged on: ``kfold:5``, ``stratified:5``, ``loo``."""
+"""Which rows a model learns from and which it is judged on: ``kfold:5``, ``group:region``, ``time:24``, ``loo``."""
 
 from __future__ import annotations
 
 import copy
 import hashlib
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, overload
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.model_selection import KFold, LeaveOneOut, StratifiedKFold
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    LeaveOneOut,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    TimeSeriesSplit,
+)
 
-from modelyard.errors import InvalidInputError, UsageError, did_you_mean
+from modelyard.errors import InvalidInputError, UsageError
+from modelyard.evaluation.folds import EachRow, Folds, Parts, Split, fold_numbers
+from modelyard.evaluation.grouping import Groups, found_groups
 from modelyard.evaluation.inputs import Samples
+from modelyard.evaluation.specs import FORMS, SPECS, Spec, read_spec
 
-Split = tuple[NDArray[np.intp], NDArray[np.intp]]
+__all__ = ["SPECS", "Folds", "Split", "first_line", "plan_folds"]
 
-_FORMS = "'stratified:5', 'kfold:5', 'loo', a number of folds, or a scikit-learn splitter"
 _DEFAULT_FOLDS = 5
+_DEFAULT_REPEATS = 10  # of 'repeated', as RepeatedKFold has it
 
 
-@dataclass(frozen=True, eq=False)
-class Folds:
-    """The rows of every fold, train before test, and what the splitting is called.
-
-    Attributes
-    ----------
-    splits : tuple of (train, test)
-        Row positions; repeats follow each other.
-    label : str
-        What was really used: ``kfold:5`` where stratifying has no meaning.
-    """
-
-    splits: Sequence[Split]
-    label: str
-
-    @cached_property
-    def one_row_each(self) -> bool:
-        """Whether every test part is a single row, as in leave-one-out."""
-        return all(len(test) == 1 for _, test in self.splits)
-
-
-class _EachRow(Sequence[Split]):
-    """Leave-one-out, made when asked for: written out, the folds of 10,000 rows take 800 MB."""
-
-    def __init__(self, rows: int) -> None:
-        self._rows = np.arange(rows)
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @overload
-    def __getitem__(self, place: int) -> Split: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[Split]: ...
-    def __getitem__(self, place: int | slice) -> Split | Sequence[Split]:
-        if isinstance(place, slice):
-            return [self[i] for i in range(*place.indices(len(self)))]
-        row = self._rows[place]  # raises IndexError past the end, which ends an iteration
-        return np.delete(self._rows, row), self._rows[row : row + 1]
-
-
-def plan_folds(cv: Any, samples: Samples, groups: Any = None, repeats: int = 1, seed: int = 0) -> Folds:
+def plan_folds(
+    cv: Any,
+    samples: Samples,
+    groups: Any = None,
+    repeats: int | None = None,
+    seed: int = 0,
+    folds: int | None = None,
+    model: Any = None,
+) -> Folds:
     """Cut samples into folds; repeat *r* shuffles with ``seed + r``.
+
+    Parameters
+    ----------
+    folds : int, optional
+        The number of folds of every spec that has one.
+    model : estimator, optional
+        What is judged; ``nested`` wants a search.
 
     Raises
     ------
     UsageError
         `cv` cannot be read, asks for more folds than the rows or the smallest class allow, or cannot use
-        the groups or the repeats that were given.
+        the groups, the repeats or the number of folds that were given.
     InvalidInputError
-        `groups` has another length than the rows.
+        `groups` has another length than the rows, a row has no group, or there is one group only.
     """
-    if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1:
-        raise UsageError(f"repeats must be a whole number from 1 up, found {repeats!r}; type repeats=1")
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise UsageError(f"seed must be a whole number from 0 up, found {seed!r}; type seed=0")
-    if groups is not None and len(groups) != samples.rows:
+    if repeats is not None:
+        _whole("repeats", repeats, 1)
+    _whole("seed", seed, 0)
+    if folds is not None:
+        _whole("folds", folds, 2, 5)
+    if groups is not None and not isinstance(groups, str) and len(groups) != samples.rows:
         raise InvalidInputError(
             f"groups and X differ in length: {len(groups)} and {samples.rows}; give one group per row"
         )
+    if isinstance(cv, Folds):  # drawn before, for several models
+        return cv
     if isinstance(cv, str) or (isinstance(cv, int) and not isinstance(cv, bool)):
-        return _from_spec(cv, samples, groups, repeats, seed)
+        return _from_spec(read_spec(cv, folds, groups is not None), samples, groups, repeats, seed, model)
+    if folds is not None:
+        raise UsageError(f"folds={folds} is for a spec such as cv='kfold'; {_shown(cv)} has its own number")
     if hasattr(cv, "split") and hasattr(cv, "get_n_splits"):
-        return _from_splitter(cv, samples, groups, repeats, seed)
+        return _from_splitter(cv, samples, groups, repeats or 1, seed)
     if isinstance(cv, Iterable):
-        return _from_pairs(cv, samples, repeats)
-    raise UsageError(f"cv cannot be read, found {cv!r}; type {_FORMS}")
+        return _from_pairs(cv, samples, repeats or 1)
+    raise UsageError(f"cv cannot be read, found {cv!r}; type {FORMS}")
 
 
-def _from_spec(cv: str | int, samples: Samples, groups: Any, repeats: int, seed: int) -> Folds:
-    kind, count = ("stratified", cv) if isinstance(cv, int) else _parsed(cv)
+def _whole(name: str, value: Any, least: int, such: int | None = None) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise UsageError(
+            f"{name} must be a whole number from {least} up, found {value!r}; type {name}={such or least}"
+        )
+
+
+def _from_spec(
+    spec: Spec, samples: Samples, groups: Any, repeats: int | None, seed: int, model: Any
+) -> Folds:
+    kind, again = spec.kind, repeats or (_DEFAULT_REPEATS if spec.kind == "repeated" else 1)
+    if kind in ("group", "stratified-group"):
+        return _group_folds(spec, samples, groups, again, seed)
+    count = _DEFAULT_FOLDS if spec.count is None else spec.count
     if groups is not None:
-        raise UsageError(f"groups need a group splitter, found cv={cv!r}; type cv=GroupKFold({count or 5})")
+        raise UsageError(f"groups need a group splitter, found cv={spec.typed!r}; type cv='group:{count}'")
     if kind == "loo":
-        if repeats > 1:
-            raise UsageError(f"leave-one-out is the same every time, found repeats={repeats}; type repeats=1")
+        if again > 1:
+            raise UsageError(f"leave-one-out is the same every time, found repeats={again}; type repeats=1")
         _check_count(samples.rows, samples, "loo")
-        return Folds(_EachRow(samples.rows), "loo")
-    if samples.regression:
-        kind = "kfold"
-    _check_count(count, samples, kind)
-    made = StratifiedKFold if kind == "stratified" else KFold
-    splits: list[Split] = []
+        return Folds(EachRow(samples.rows), "loo")
+    if kind == "time":
+        return _time_folds(spec, count, samples, again)
+    if kind == "nested":
+        _check_search(model, spec)
+    stratified = samples.classes is not None and kind != "kfold"
+    plain = "stratified" if stratified else "kfold"
+    _check_count(count, samples, plain)
+    made = StratifiedKFold if stratified else KFold
+    drawn = [
+        _numbers(made(count, shuffle=True, random_state=seed + r), count, samples, None) for r in range(again)
+    ]
+    name = "nested" if kind == "nested" else plain
+    return Folds(Parts(drawn, count), f"{name}:{count}{_times(again)}")
+
+
+def _times(repeats: int) -> str:
+    return f" x {repeats}" if repeats > 1 else ""
+
+
+def _numbers(splitter: Any, count: int, samples: Samples, groups: Groups | None) -> Any:
+    places = np.zeros((samples.rows, 1))  # splitters look at the length only, and copy nothing this way
+    return fold_numbers(
+        splitter.split(places, samples.y, None if groups is None else groups.values), samples.rows, count
+    )
+
+
+def _group_folds(spec: Spec, samples: Samples, groups: Any, repeats: int, seed: int) -> Folds:
+    """Cut between groups: into parts of even sizes, which repeats draw by chance; or with the classes in each part."""
+    found = found_groups(samples, spec.column, groups, str(spec.typed))
+    stratified = spec.kind == "stratified-group" and samples.classes is not None
+    kind = "stratified-group" if stratified else "group"
+    head = f"{kind}:{found.name}" if found.name else kind
+    count = min(_DEFAULT_FOLDS, found.count) if spec.count is None else spec.count
+    if count < 2:
+        raise UsageError(f"cross-validation needs two folds or more, found {count}; type cv='{head}:2'")
+    if count > found.count:
+        of = f" of {found.name!r}" if found.name else ""
+        raise UsageError(
+            f"{count} folds are more than the {found.count} groups{of}; type cv='{head}:{found.count}' or fewer"
+        )
+    drawn = []
     for repeat in range(repeats):
-        splits += _drawn(made(count, shuffle=True, random_state=seed + repeat), samples, None)
-    return Folds(tuple(splits), f"{kind}:{count}")
+        state = {"shuffle": True, "random_state": seed + repeat}
+        if stratified:
+            splitter: Any = StratifiedGroupKFold(count, **state)
+        else:
+            splitter = GroupKFold(count, **(state if repeats > 1 else {}))
+        try:
+            drawn.append(_numbers(splitter, count, samples, found))
+        except ValueError as error:
+            raise UsageError(f"cv='{head}:{count}' cannot split these rows: {first_line(error)}") from error
+        if len(np.unique(drawn[-1])) < count:
+            raise UsageError(f"cv='{head}:{count}' leaves a fold empty; type fewer folds")
+    return Folds(Parts(drawn, count), f"{head}:{count}{_times(repeats)}", found.values, found.remarks)
 
 
-def _parsed(spec: str) -> tuple[str, int]:
-    if re.fullmatch(r"\s*\d+\s*", spec):  # a number of folds, as a magic's line gives it
-        return "stratified", int(spec)
-    match = re.fullmatch(r"([a-z-]+)(?::(-?\d+))?", spec.strip().lower())
-    kinds = ("stratified", "kfold", "loo")
-    if match is None or match[1] not in kinds:
-        word = spec.partition(":")[0].strip().lower()
-        raise UsageError(f"cv cannot be read, found {spec!r}; type {_FORMS}{did_you_mean(word, kinds)}")
-    if match[1] == "loo" and match[2] is not None:
-        raise UsageError(f"leave-one-out has no number of folds, found {spec!r}; type 'loo'")
-    return match[1], int(match[2] or _DEFAULT_FOLDS) if match[1] != "loo" else 0
+def _time_folds(spec: Spec, count: int, samples: Samples, repeats: int) -> Folds:
+    if repeats > 1:
+        raise UsageError(f"folds in time are the same every time, found repeats={repeats}; type repeats=1")
+    if count < 2:
+        raise UsageError(f"cross-validation needs two folds or more, found {count}; type folds=5")
+    judged = samples.rows // (count + 1)
+    first = samples.rows - count * judged - spec.gap
+    if judged < 1 or first < 1:
+        raise UsageError(
+            f"{samples.rows} rows are too few for {count} folds in time with a gap of {spec.gap} rows; "
+            "type fewer folds, folds=2, or a smaller gap"
+        )
+    label = f"time:{spec.gap}" if spec.gap else "time"
+    return Folds(_drawn(TimeSeriesSplit(count, gap=spec.gap), samples, None), label)
+
+
+def _check_search(model: Any, spec: Spec) -> None:
+    steps = getattr(model, "steps", None)
+    last = steps[-1][1] if isinstance(steps, list) and steps else model
+    if not all(hasattr(last, name) for name in ("estimator", "refit", "cv")):
+        found = f"found {type(model).__name__}" if model is not None else f"found {spec.typed!r} alone"
+        inner = spec.count or _DEFAULT_FOLDS
+        raise UsageError(
+            f"nested folds are around a search such as GridSearchCV, {found}; "
+            f"type %tune model X y --cv nested:{inner}x3, or tune(…, cv='nested:{inner}x3')"
+        )
 
 
 def _check_count(count: int, samples: Samples, kind: str) -> None:
@@ -143,20 +201,26 @@ def _check_count(count: int, samples: Samples, kind: str) -> None:
             )
 
 
+def _shown(cv: Any) -> str:
+    return " ".join(str(cv).split())[:80]
+
+
 def _from_splitter(cv: Any, samples: Samples, groups: Any, repeats: int, seed: int) -> Folds:
     label = " ".join(str(cv).split())
     if isinstance(cv, LeaveOneOut):
-        return _from_spec("loo", samples, None, repeats, seed)
+        return _from_spec(Spec("loo", "loo"), samples, None, repeats, seed, None)
+    kept = found_groups(samples, "", groups, label).values if isinstance(groups, str) else groups
+    known = None if kept is None else np.asarray(kept)
     if repeats == 1:
-        return Folds(_drawn(cv, samples, groups), label)
+        return Folds(_drawn(cv, samples, kept), label, known)
     if not hasattr(cv, "random_state") or getattr(cv, "shuffle", True) is False:
         raise UsageError(f"{label} is the same every time, found repeats={repeats}; type repeats=1")
     splits: list[Split] = []
     for repeat in range(repeats):
         again = copy.copy(cv)
         again.random_state = seed + repeat
-        splits += _drawn(again, samples, groups)
-    return Folds(tuple(splits), label)
+        splits += _drawn(again, samples, kept)
+    return Folds(tuple(splits), label, known)
 
 
 def _drawn(splitter: Any, samples: Samples, groups: Any) -> tuple[Split, ...]:
@@ -164,11 +228,9 @@ def _drawn(splitter: Any, samples: Samples, groups: Any) -> tuple[Split, ...]:
     try:
         drawn = tuple((np.asarray(a), np.asarray(b)) for a, b in splitter.split(places, samples.y, groups))
     except (ValueError, TypeError) as error:
-        raise UsageError(
-            f"{' '.join(str(splitter).split())} cannot split these rows: {first_line(error)}"
-        ) from error
+        raise UsageError(f"{_shown(splitter)} cannot split these rows: {first_line(error)}") from error
     if not drawn:
-        raise UsageError(f"{' '.join(str(splitter).split())} made no folds; type {_FORMS}")
+        raise UsageError(f"{_shown(splitter)} made no folds; type {FORMS}")
     return drawn
 
 
@@ -176,7 +238,7 @@ def _from_pairs(cv: Iterable[Any], samples: Samples, repeats: int) -> Folds:
     try:
         splits = tuple((np.asarray(a, dtype=np.intp), np.asarray(b, dtype=np.intp)) for a, b in cv)
     except (ValueError, TypeError) as error:
-        raise UsageError(f"cv cannot be read, found a {type(cv).__name__}; type {_FORMS}") from error
+        raise UsageError(f"cv cannot be read, found a {type(cv).__name__}; type {FORMS}") from error
     if repeats > 1 or not splits:
         raise UsageError(f"cv lists {len(splits)} splits, found repeats={repeats}; give splits and repeats=1")
     outside = [

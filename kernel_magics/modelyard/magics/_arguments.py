@@ -61,9 +61,9 @@ class LineParser(argparse.ArgumentParser):
         super().__init__(prog=magic, description=summary, add_help=False, allow_abbrev=False, **options)
         self.add_argument("-h", "--help", action="store_true", help="show this help")
 
-    def expression(self, name: str, help: str, *, optional: bool = False) -> None:
-        """Add a positional that is a Python expression of the namespace."""
-        self.add_argument(name, metavar=name, nargs="?" if optional else None, help=help)
+    def expression(self, name: str, help: str, *, optional: bool = False, several: bool = False) -> None:
+        """Add a positional that is a Python expression of the namespace; `several` takes one or more, as a list."""
+        self.add_argument(name, metavar=name, nargs="+" if several else "?" if optional else None, help=help)
 
     @property
     def flags(self) -> list[str]:

@@ -13,7 +13,7 @@ from modelyard.errors import ModelyardError
 from modelyard.magics._arguments import LineParser
 from modelyard.magics._verb import verb_parser
 from modelyard.magics.contract import contract_parser
-from modelyard.magics.cv import cv_parser
+from modelyard.magics.cv import METRICS, cv_parser
 from modelyard.magics.deploy import deploy_parser
 from modelyard.magics.package import package_parser
 from modelyard.magics.predict import predict_parser
@@ -25,11 +25,19 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 _VALUES = {
-    "--cv": ("stratified:5", "stratified:10", "kfold:5", "kfold:10", "loo"),
-    "--method": ("bayes", "random", "grid"),
+    "--cv": (
+        "stratified:5", "stratified:10", "kfold:5", "kfold:10", "loo", "group:", "stratified-group:", "time",
+        "repeated:5", "nested:5",
+    ),
+    "--method": ("bayes", "gp", "random", "sobol", "grid"),
+    "--engine": ("local", "local:2", "dask", "dask://", "ray", "ray://"),
     "--policy": ("flag", "clip", "reject"),
-    "--score": ("accuracy", "precision", "recall", "f1", "roc_auc", "mae", "mse", "r2"),
-}
+    "--track": ("mlflow", "mlflow:http://127.0.0.1:5000"),
+    "--objective": (*METRICS, "latency", "size"),
+    "--budget-latency": ("1ms", "5ms", "250us"),
+    "--budget-size": ("200kB", "2MB"),
+    "--score": METRICS,
+}  # fmt: skip
 
 
 _OF_ROWS = (".parquet", ".csv", ".tsv")
@@ -67,7 +75,7 @@ def _candidates(magic: str, before: list[str], word: str, namespace: dict[str, A
     if word.startswith("-"):
         return parser.flags
     previous = before[-1] if before else ""
-    if previous == "--to":
+    if previous in ("--to", "--for"):
         from modelyard.targets import targets
 
         return targets
@@ -75,6 +83,12 @@ def _candidates(magic: str, before: list[str], word: str, namespace: dict[str, A
         return _of_columns(previous, before[0], namespace)
     if magic in ("traffic", "replay") and (found := _of_variants(magic, before, previous)) is not None:
         return found
+    if magic == "cv" and (columns := _of_table(before, word, namespace)):
+        return columns
+    if magic == "tune" and previous in ("--warm-start", "--name"):
+        from modelyard.catalog import open_yard
+
+        return [record.name for record in open_yard().records("study")]
     if previous in _VALUES:
         return _VALUES[previous]
     variables = [name for name in namespace if not name.startswith("_")]
@@ -90,6 +104,17 @@ def _candidates(magic: str, before: list[str], word: str, namespace: dict[str, A
 
         return [*storing.names(), *variables]
     return variables
+
+
+def _of_table(before: list[str], word: str, namespace: dict[str, Any]) -> list[str]:
+    """Return the columns of the table on the line, behind ``--by`` and ``--cv group:``."""
+    head, colon, _ = word.rpartition(":") if before[-1:] == ["--cv"] else ("", "", "")
+    if before[-1:] != ["--by"] and head not in ("group", "stratified-group"):
+        return []
+    flags = [place for place, each in enumerate(before) if each.startswith("-")]
+    named = before[: flags[0]]
+    table = namespace.get(named[-2]) if len(named) > 2 else None
+    return [f"{head}{colon}{column}" for column in getattr(table, "columns", ())]
 
 
 _OF_VARIANTS = ("--canary", "--split", "--shadow", "--promote", "--on", "--variant")

@@ -71,6 +71,18 @@ def verb_parser(magic: str, summary: str, assigns: Sequence[str] = ("-o", "--out
     return parser
 
 
+def add_engine_flags(parser: LineParser, what: str) -> None:
+    """Add the flags of what may leave this process: ``--engine`` and ``--track``."""
+    parser.add_argument(
+        "--engine", metavar="WHERE",
+        help=f"where {what}: local (the default), local:N (processes), dask://host:port, ray://host:port, or dask and "
+        "ray for workers on this machine",
+    )  # fmt: skip
+    parser.add_argument(
+        "--track", metavar="WHERE", help="also tell a server: mlflow:URI, or mlflow for MLFLOW_TRACKING_URI"
+    )
+
+
 class VerbMagics(Magics):
     """Base of the magics; a subclass holds one magic and nothing else."""
 
