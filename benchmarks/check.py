@@ -1,4 +1,4 @@
-"""Hold the figures of ``serving.py`` and ``routing.py`` against what must be reached; exit with 1 where one is missed.
+"""Hold the figures of the benchmarks against what must be reached; exit with 1 where one is missed.
 
 ``python benchmarks/check.py`` measures; ``python benchmarks/check.py FILE …`` reads what was measured before.
 """
@@ -13,7 +13,13 @@ from pathlib import Path
 from typing import Any
 
 #: What is run, and the flags that only that one knows.
-SCRIPTS = {"serving.py": {"--no-batch"}, "routing.py": set()}
+SCRIPTS = {
+    "serving.py": {"--no-batch"},
+    "routing.py": set(),
+    "cross_validation.py": set(),
+    "tuning.py": set(),
+    "engines.py": set(),
+}
 
 
 def measured(arguments: list[str]) -> Iterator[tuple[str, dict[str, Any] | None]]:

@@ -74,6 +74,23 @@ def test_notebook_04_rolls_a_broken_version_back_and_promotes_the_mended_one(pro
     assert replayed["refused"] > 0
 
 
+def test_notebook_05_finds_the_leak_and_packages_the_model_that_serving_allows(project: Path) -> None:
+    notebook = executed("05_tune_for_serving.ipynb", project)
+    shown = payloads(notebook)
+    words = "\n".join(
+        output.get("text", "") + str(output.get("data", {}).get("text/plain", ""))
+        for cell in notebook.cells
+        for output in cell.get("outputs", ())
+    )
+    assert "column 'card' alone gives the target away" in words
+    assert "no trial of 'gym' keeps to latency <= 1 ms" in words
+    assert "PerVisit has no ONNX converter" in words
+    serving = shown["study"]["serving"]
+    assert serving["objectives"] == ["roc_auc", "latency", "size"]
+    assert {finalist["form"] for finalist in serving["finalists"]} == {"onnx"}
+    assert shown["bundle"]["form"] == "onnx"
+
+
 def test_the_committed_notebooks_hold_no_output() -> None:
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)

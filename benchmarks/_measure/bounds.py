@@ -62,3 +62,55 @@ ROUTING = {
         "shares, token, contract, metrics, log and shadow were as they should be (1 is yes)", least=1
     ),
 }
+
+#: Of ``engines.py`` (issue 6).
+ENGINES = {
+    "dask_over_joblib": Bound(
+        "cross-validation on Dask with 2 workers, over joblib with n_jobs=2 (speed)", least=0.9
+    ),
+    "tune_dask_over_local": Bound("trials on Dask with 2 workers, over local:2 (speed)", least=0.9),
+    "same_scores": Bound("scores on Dask are those of this process, bit by bit (1 is yes)", least=1),
+}
+
+#: Of ``tuning.py`` (issue 6).
+TUNING = {
+    "tune_over_random": Bound(
+        "time to the score that RandomizedSearchCV has after 60 trials, over its time (median of all runs)",
+        most=0.25,
+    ),
+    "tune_over_optuna": Bound(
+        "time to the score that OptunaSearchCV has after 60 trials, over its time (median of all runs)",
+        most=0.5,
+    ),
+    "held_out_over_random": Bound(
+        "score on the third held out, less RandomizedSearchCV's: median plus twice its standard error",
+        least=0,
+    ),
+    "held_out_over_optuna": Bound(
+        "score on the third held out, less OptunaSearchCV's: median plus twice its standard error", least=0
+    ),
+    "overhead_per_trial_ms": Bound("milliseconds of a trial beside its fits", most=5),
+    "resume_overhead_s": Bound("seconds of a resume that has nothing left to do", most=2),
+}
+
+#: Of ``cross_validation.py`` (issue 6).
+EVALUATION = {
+    "cv_over_sklearn": Bound(
+        "cross_validate, over scikit-learn's with the same folds, metrics and jobs (worst model)", most=1.05
+    ),
+    "cv_over_fit_time": Bound(
+        "cross_validate, over the sum of its fit times by core (worst model)", most=1.1
+    ),
+    "growth_over_sklearn": Bound(
+        "growth of its time from 1e3 to 1e6 rows, over scikit-learn's, from the slower of both at 1e3",
+        most=1.2,
+    ),
+    "memory_over_sklearn": Bound("peak memory of 1e6 rows, over scikit-learn's", most=1.3),
+    "same_scores": Bound("its scores are scikit-learn's to 1e-9 (1 is yes)", least=1),
+    "loo_knn_over_sklearn": Bound(
+        "leave-one-out of neighbours on digits, over scikit-learn's (speed)", least=50
+    ),
+    "loo_ridge_over_sklearn": Bound(
+        "leave-one-out of ridge on digits, over scikit-learn's (speed)", least=50
+    ),
+}

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from modelyard.batch import predict
     from modelyard.evaluation import cross_validate
     from modelyard.monitoring import yard
-    from modelyard.packaging import bundle, contract, package
+    from modelyard.packaging import contract, package
+    from modelyard.packaging.bundle import bundle
     from modelyard.routing import traffic
     from modelyard.routing.replay import replay
-    from modelyard.targets import deploy, deployment, plan
+    from modelyard.targets.deployment import deployment
+    from modelyard.targets.verbs import deploy, plan
     from modelyard.tuning import tune
 
 __all__ = [

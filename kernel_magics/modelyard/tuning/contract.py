@@ -73,8 +73,11 @@ def _shape(part: Mapping[str, Any]) -> str:
 
 def _fixed_parameters(model: Any, space: Mapping[str, Parameter]) -> dict[str, str]:
     parameters = {"class": type(model).__qualname__}
+    swapped = [
+        f"{name}__" for name, part in space.items() if any(hasattr(c, "get_params") for c in part.choices)
+    ]
     for name, value in model.get_params(deep=True).items():
-        if name not in space:
+        if name not in space and not name.startswith(tuple(swapped)):
             parameters[name] = _described(value)
     return parameters
 

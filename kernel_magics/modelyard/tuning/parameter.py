@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from optuna.trial import Trial
 
 from modelyard.errors import UsageError
 
@@ -22,6 +23,32 @@ Label = None | bool | int | float | str
 
 _GRID_NUMBERS = 10
 _GRID_CONTINUOUS = 5
+
+
+@dataclass(frozen=True)
+class Condition:
+    """The values of another parameter with which a parameter exists.
+
+    Attributes
+    ----------
+    parent : str
+        The other parameter.
+    labels : tuple
+        Its values, as they stand in the storage.
+    """
+
+    parent: str
+    labels: tuple[Label, ...]
+
+    def holds(self, labels: Mapping[str, Label]) -> bool:
+        """Whether it holds where the parameters that exist have these labels."""
+        return self.parent in labels and repr(labels[self.parent]) in map(repr, self.labels)
+
+    def spec(self) -> str:
+        """Return it in the language of spaces."""
+        if len(self.labels) == 1:
+            return f"if {self.parent} == {self.labels[0]!r}"
+        return f"if {self.parent} in ({', '.join(map(repr, self.labels))})"
 
 
 @dataclass(frozen=True)
@@ -39,6 +66,8 @@ class Parameter:
         The distance between values; ``None`` is 1 for ``int`` and continuous for ``float``.
     choices : tuple
         Python values of any type.
+    condition : Condition or None
+        On which values of another parameter this one exists; ``None`` is always.
     """
 
     kind: Literal["int", "float", "choice"]
@@ -47,6 +76,7 @@ class Parameter:
     log: bool = False
     step: float | None = None
     choices: tuple[Any, ...] = ()
+    condition: Condition | None = None
 
     @property
     def size(self) -> float:
@@ -75,12 +105,74 @@ class Parameter:
             return IntDistribution(int(self.low), int(self.high), log=self.log, step=int(self.step or 1))
         return FloatDistribution(self.low, self.high, log=self.log, step=self.step)
 
+    def suggested(self, trial: Trial, name: str) -> Label:
+        """Ask an Optuna trial for a label of this parameter."""
+        if self.kind == "choice":
+            return trial.suggest_categorical(name, self.labels)
+        if self.kind == "int":
+            return trial.suggest_int(
+                name, int(self.low), int(self.high), step=int(self.step or 1), log=self.log
+            )
+        return trial.suggest_float(name, self.low, self.high, step=self.step, log=self.log)
+
     def spec(self) -> str:
         """Return the parameter in the language of spaces; choices that are no literals show their repr."""
+        tail = "" if self.condition is None else f" {self.condition.spec()}"
         if self.kind == "choice":
-            return " | ".join(repr(choice) for choice in self.choices)
+            return " | ".join(repr(choice) for choice in self.choices) + tail
         step = "" if self.step is None else f" step {self.step!r}"
-        return f"{self.kind} {self.low!r}..{self.high!r}{' log' if self.log else ''}{step}"
+        return f"{self.kind} {self.low!r}..{self.high!r}{' log' if self.log else ''}{step}{tail}"
+
+    def means(self, value: Any, label: Label) -> bool:
+        """Whether a written value means a label; an estimator is named by its class, too."""
+        if repr(value) == repr(label):
+            return True
+        choice = self.value(label) if self.kind == "choice" else None
+        return hasattr(choice, "get_params") and value in (
+            type(choice).__name__,
+            f"{type(choice).__name__}()",
+        )
+
+    def label_of(self, value: Any) -> Label:
+        """Return the label of a Python value, a number brought into the range.
+
+        Raises
+        ------
+        ValueError
+            It is no such value.
+        """
+        if self.kind == "choice":
+            wanted = _label(value.item() if isinstance(value, np.generic) else value)
+            for label in self.labels:
+                if repr(label) == repr(wanted):
+                    return label
+            raise ValueError(f"{value!r} is none of the choices")
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float | np.integer | np.floating)
+            or value != value
+        ):
+            raise ValueError(f"{value!r} is no number")
+        inside = min(max(float(value), self.low), self.high)
+        if self.step is None and self.kind == "float":
+            return inside
+        step = Decimal(str(self.step or 1))
+        place = (Decimal(str(inside)) - Decimal(str(self.low))) / step
+        return self._at(int(place.to_integral_value()))
+
+    def to_unit(self, label: Any) -> float:
+        """Return where a number lies between the ends, 0 to 1, on the logarithm where the range is logarithmic."""
+        low, high, value = (math.log(v) if self.log else v for v in (self.low, self.high, float(label)))
+        return (value - low) / (high - low)
+
+    def from_unit(self, share: float) -> int | float:
+        """Return the number that lies there, on the nearest step."""
+        low, high = (math.log(v) if self.log else v for v in (self.low, self.high))
+        value = low + share * (high - low)
+        value = min(max(math.exp(value) if self.log else value, self.low), self.high)
+        if self.kind == "float" and self.step is None:
+            return value
+        return self._at(round((value - self.low) / float(self.step or 1)))
 
     def every(self) -> list[Label]:
         """Return all values of a finite parameter, as labels."""

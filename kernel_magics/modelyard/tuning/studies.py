@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -74,7 +75,7 @@ def find_study(yard: Yard, model: Any, name: str | None, url: str | None) -> Fou
             )
         name = of_class[-1].name
     record = records.get(name)
-    storage = open_storage(yard, _url_of(record, url))
+    storage = open_storage(yard, url_of(record, url))
     if record is None and name not in storage.study_names():
         raise UnknownNameError(
             f"no study named {name!r} to resume; there: {listing(records)}{did_you_mean(name, records)}"
@@ -87,17 +88,17 @@ def find_study(yard: Yard, model: Any, name: str | None, url: str | None) -> Fou
     return Found(name, storage, seed, wanted)
 
 
-def _url_of(record: Record | None, url: str | None) -> str | None:
+def url_of(record: Record | None, url: str | None) -> str | None:
     if url is not None or record is None or record.payload.get("in_yard", True):
         return url
     kept = str(record.payload["storage"])
-    if re.search(r":\*\*\*@", kept):
+    if "***" in kept:
         raise UsageError(f"study {record.name!r} is kept in {kept}; give storage= again, with its password")
     return kept
 
 
 def new_study(
-    yard: Yard, storage: OpenStorage, model: Any, name: str | None, direction: Direction
+    yard: Yard, storage: OpenStorage, model: Any, name: str | None, directions: Sequence[Direction]
 ) -> tuple[optuna.Study, StudyRecord]:
     """Claim a name in the yard, then make the study in the storage.
 
@@ -107,19 +108,19 @@ def new_study(
         The name stands for another study.
     """
     if name is not None:
-        return _claimed(yard, storage, checked_name(name, "study"), direction)
+        return _claimed(yard, storage, checked_name(name, "study"), directions)
     stem = stem_of(model)
     while True:
         taken = [*storage.study_names(), *(record.name for record in yard.records("study"))]
         numbers = [int(m[1]) for t in taken if (m := re.fullmatch(rf"{re.escape(stem)}-(\d+)", t))]
         try:
-            return _claimed(yard, storage, f"{stem}-{max(numbers, default=0) + 1}", direction)
+            return _claimed(yard, storage, f"{stem}-{max(numbers, default=0) + 1}", directions)
         except NameTakenError:  # another process took that number just now
             continue
 
 
 def _claimed(
-    yard: Yard, storage: OpenStorage, name: str, direction: Direction
+    yard: Yard, storage: OpenStorage, name: str, directions: Sequence[Direction]
 ) -> tuple[optuna.Study, StudyRecord]:
     if name in storage.study_names():
         raise _taken(name)
@@ -128,7 +129,7 @@ def _claimed(
     except NameTakenError as error:
         raise _taken(name) from error
     try:
-        study = optuna.create_study(study_name=name, storage=storage.backend, direction=direction)
+        study = optuna.create_study(study_name=name, storage=storage.backend, directions=list(directions))
     except DuplicatedStudyError as error:
         yard.delete("study", name)
         raise _taken(name) from error
@@ -142,10 +143,12 @@ def _taken(name: str) -> NameTakenError:
     )
 
 
-def resumed_study(yard: Yard, found: Found, direction: Direction) -> tuple[optuna.Study, StudyRecord]:
+def resumed_study(
+    yard: Yard, found: Found, directions: Sequence[Direction]
+) -> tuple[optuna.Study, StudyRecord]:
     """Load the study, or make it if its process was killed after it had claimed the name."""
     study = optuna.create_study(
-        study_name=found.name, storage=found.storage.backend, direction=direction, load_if_exists=True
+        study_name=found.name, storage=found.storage.backend, directions=list(directions), load_if_exists=True
     )
     record = yard.find("study", found.name)
     return study, StudyRecord(yard, found.name, dict(record.payload) if record else {})
@@ -170,3 +173,9 @@ def keep_contract(study: optuna.Study, contract: Contract, seed: int) -> None:
         study.set_user_attr(_CONTRACT, contract)
     else:
         check_same(study.study_name, kept, contract)
+
+
+def contract_kept(study: optuna.Study) -> Contract | None:
+    """Return what a study was made with, or None where modelyard did not make it."""
+    kept: Contract | None = study.user_attrs.get(_CONTRACT)
+    return kept

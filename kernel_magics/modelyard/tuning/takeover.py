@@ -1,13 +1,17 @@
 """Whose a running trial is, and what becomes of it when its process is gone.
 
 Every trial carries its owner: host, process id, when that process began, and the run inside it. A trial
-that is RUNNING although its owner is dead becomes FAIL, and its parameters wait in line once more.
+that is RUNNING although its owner is dead becomes FAIL, and its parameters wait in line once more. Of a
+process on another machine nobody here can tell; it leaves a sign of life in the study every minute.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
+import threading
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,16 +21,21 @@ from typing import Any, Literal
 
 import optuna
 import psutil
-from optuna.exceptions import UpdateFinishedTrialError
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from modelyard.tuning.parameter import Parameter
+from modelyard.tuning.space import is_point
 
 OWNER = "modelyard:owner"
 ENDED = "modelyard:ended"  # 'killed' or 'interrupted': the trial does not count, its point is tried again
 REASON = "modelyard:reason"
 RETRY_OF = "modelyard:retry_of"
 
+_SEEN = "modelyard:seen:"
+_SIGN_EVERY_S = 60.0
+_LONGEST_SILENT_S = 300.0  # the clocks of two machines may differ by less
 _SAME_START_S = 2.0  # the clock that process start times are read from can be adjusted
 _LONGEST_UNSEEN = timedelta(hours=1)
 _JUST_ASKED = timedelta(minutes=1)
@@ -47,15 +56,32 @@ class Owner:
 
 
 @contextmanager
-def owning() -> Iterator[Owner]:
-    """Be the owner of trials inside the block."""
+def owning(shared: optuna.Study | None = None) -> Iterator[Owner]:
+    """Be the owner of trials inside the block.
+
+    Parameters
+    ----------
+    shared : optuna.Study, optional
+        A study that other machines may work on; signs of life go there.
+    """
     process = psutil.Process()
     owner = Owner(socket.gethostname(), os.getpid(), process.create_time(), uuid.uuid4().hex)
     _runs_here.add(owner.run)
+    over = threading.Event()
+    if shared is not None:
+        shared.set_user_attr(_SEEN + owner.run, time.time())
+        threading.Thread(target=_sign, args=(shared, owner.run, over), daemon=True).start()
     try:
         yield owner
     finally:
+        over.set()
         _runs_here.discard(owner.run)
+
+
+def _sign(study: optuna.Study, run: str, over: threading.Event) -> None:
+    while not over.wait(_SIGN_EVERY_S):
+        with contextlib.suppress(SQLAlchemyError, StorageInternalError):  # the next sign may get through
+            study.set_user_attr(_SEEN + run, time.time())
 
 
 def is_void(trial: FrozenTrial) -> bool:
@@ -66,6 +92,19 @@ def is_void(trial: FrozenTrial) -> bool:
 def counts(trial: FrozenTrial) -> bool:
     """Whether a trial is done: complete, or failed by its own fault."""
     return trial.state.is_finished() and not is_void(trial)
+
+
+def worker_lost(study: optuna.Study, number: int, space: Mapping[str, Parameter]) -> None:
+    """Fail a running trial of this process whose worker died, and line its point up again, unless it is the second.
+
+    Call this under the lock of the yard.
+    """
+    trial = study.get_trials(deepcopy=False)[number]
+    if _killed_before(study, trial):
+        _end(study, trial, None, "its worker was killed twice")
+    else:
+        _end(study, trial, "killed", "its worker was killed")
+        _line_up(study, space)
 
 
 def fail_running(study: optuna.Study, run: str, ended: Literal["interrupted"], reason: str) -> None:
@@ -95,20 +134,23 @@ def take_over(study: optuna.Study, space: Mapping[str, Parameter], shared: bool)
     int
         How many trials were lined up.
     """
+    signs = study.user_attrs if shared else {}
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if _is_stale(trial, shared):
+        if _is_stale(trial, shared, signs):
             if _killed_before(study, trial):
                 _end(study, trial, None, "its process was killed twice")
             else:
                 _end(study, trial, "killed", "its process was killed")
+    return _line_up(study, space)
+
+
+def _line_up(study: optuna.Study, space: Mapping[str, Parameter]) -> int:
     trials = study.get_trials(deepcopy=False)
     retried = {trial.user_attrs.get(RETRY_OF) for trial in trials}
     lined_up = 0
     for trial in trials:
-        params = (
-            trial.params if len(trial.params) == len(space) else trial.system_attrs.get("fixed_params", {})
-        )
-        if is_void(trial) and trial.number not in retried and set(params) == set(space):
+        params = trial.params if is_point(space, trial.params) else trial.system_attrs.get("fixed_params", {})
+        if is_void(trial) and trial.number not in retried and is_point(space, params):
             study.enqueue_trial(dict(params), user_attrs={RETRY_OF: trial.number})
             lined_up += 1
     return lined_up
@@ -135,13 +177,14 @@ def _end(study: optuna.Study, trial: FrozenTrial, ended: str | None, reason: str
         return  # another process was faster
 
 
-def _is_stale(trial: FrozenTrial, shared: bool) -> bool:
+def _is_stale(trial: FrozenTrial, shared: bool, signs: Mapping[str, Any]) -> bool:
     owner = trial.user_attrs.get(OWNER)
     age = datetime.now() - (trial.datetime_start or datetime.now())
     if owner is None:  # asked for, not yet signed: both happen under the lock, which other machines lack
         return age > _JUST_ASKED if shared else True
     if owner["host"] != socket.gethostname():
-        return age > _LONGEST_UNSEEN
+        seen = signs.get(_SEEN + owner["run"])
+        return age > _LONGEST_UNSEEN if seen is None else time.time() - seen > _LONGEST_SILENT_S
     if owner["pid"] == os.getpid() and abs(owner["began"] - psutil.Process().create_time()) < _SAME_START_S:
         return owner["run"] not in _runs_here
     try:
