@@ -50,7 +50,7 @@ def test_notebook_01_in_jupyterlab_shows_every_result_and_leaves_an_endpoint(
         assert "20 finished trials" in shown["Study"]
         assert "breast-cancer:1" in shown["Bundle"]
         assert endpoint.url in shown["Deployment"]
-        assert pictures == [1, 1]
+        assert pictures == [5, 1]  # the folds, confusion, ROC, precision-recall, calibration; the study
         assert "569 rows: every label the same" in seen.text
         assert "ready: breast-cancer:1" in seen.text
         assert endpoint.status().health == "ready"  # Lab and its kernels are gone by now

@@ -154,7 +154,8 @@ def test_a_kernel_killed_during_tune_loses_no_finished_trial_and_resume_repeats_
         fresh.run(SETUP + SLOW)
         shown = fresh.text(TUNE.format(flags="--resume"))
     assert "12 finished trials" in shown
-    after = {t.number: t.params for t in trials() if t.state == optuna.trial.TrialState.COMPLETE}
+    ended = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
+    after = {t.number: t.params for t in trials() if t.state in ended}
     assert len(after) == 12
     assert {number: after[number] for number in before} == before
     assert not [t for t in trials() if t.state == optuna.trial.TrialState.RUNNING]

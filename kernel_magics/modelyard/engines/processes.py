@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
+import time
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -21,6 +23,7 @@ _THREADS = (
     "BLIS_NUM_THREADS",
     "NUMEXPR_NUM_THREADS",
 )
+_LOOK_EVERY_S = 0.5
 
 
 class Processes:
@@ -48,7 +51,7 @@ class Processes:
         return str(path)
 
     def submit(self, answer: Answer, placed: Any, name: str, job: bytes) -> Future[bytes]:
-        pool = self._idle.pop() if self._idle else ProcessPoolExecutor(max_workers=1, env=self._environment)
+        pool = self._idle.pop() if self._idle else self._pool()
         self._busy.add(pool)
         told: Future[bytes] = Future()
         told.set_running_or_notify_cancel()
@@ -68,8 +71,24 @@ class Processes:
         pool.submit(answer, placed, name, job).add_done_callback(tell)
         return told
 
+    def _pool(self) -> Any:
+        return ProcessPoolExecutor(
+            max_workers=1, env=self._environment, initializer=_end_with, initargs=(os.getpid(),)
+        )
+
     def close(self) -> None:
         for pool in (*self._idle, *self._busy):
             pool.shutdown(wait=False, kill_workers=True)
         self._idle.clear()
         self._folder.cleanup()
+
+
+def _end_with(parent: int) -> None:
+    """End this worker when its parent is gone, killed perhaps: nobody wants what it does any more."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK_EVERY_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="modelyard-parent", daemon=True).start()

@@ -23,7 +23,7 @@ from modelyard.tuning.parameter import Label, Parameter
 from modelyard.tuning.pruning import Rival, rival_of
 from modelyard.tuning.samplers import Drawer
 from modelyard.tuning.stopping import expects_less
-from modelyard.tuning.takeover import OWNER, REASON, Owner, counts
+from modelyard.tuning.takeover import OWNER, REASON, Owner, done_among
 from modelyard.tuning.trial import TrialOutcome
 
 STOPPED = "modelyard:stopped"
@@ -120,7 +120,7 @@ class Loop:
             return None
         with self.lock:
             trials = self.trials()
-            used = sum(counts(trial) or trial.state == TrialState.RUNNING for trial in trials)
+            used = done_among(trials) + sum(trial.state == TrialState.RUNNING for trial in trials)
             self._look_at(trials)
             if self.limit is not None and used >= self.limit:
                 return None
@@ -173,13 +173,13 @@ class Loop:
     def _look_at(self, trials: Sequence[FrozenTrial]) -> None:
         best = best_of(trials, self.greater_is_better)
         value, params = (None, {}) if best is None else (float(best.values[0]), best.params)
-        self.progress = Progress(sum(map(counts, trials)), value, params)
+        self.progress = Progress(done_among(trials), value, params)
 
     def _is_better(self, value: float, than: float | None) -> bool:
         return than is None or (value > than if self.greater_is_better else value < than)
 
     def done(self) -> int:
-        return sum(map(counts, self.trials()))
+        return done_among(self.trials())
 
     def best(self) -> FrozenTrial | None:
         """Return the best trial by the first objective; only those with all folds count."""

@@ -32,7 +32,7 @@ from modelyard.tuning.selection import Serving, chosen_finalists, over_budget
 from modelyard.tuning.storage import OpenStorage
 from modelyard.tuning.studies import StudyRecord
 from modelyard.tuning.study import Study
-from modelyard.tuning.takeover import Owner, fail_running, owning, take_over, worker_lost
+from modelyard.tuning.takeover import Owner, fail_running, owning, take_over, try_again, worker_lost
 from modelyard.tuning.trial import PointScorer, TrialOutcome, with_params
 
 
@@ -123,9 +123,10 @@ def _try_points(search: Search, loop: Loop, owner: Owner) -> None:
     with track("tuning", search.wanted, "trial") as tracker:
         with search.storage.lock:
             take_over(search.study, search.space, shared=not search.storage.in_yard)
-        loop.look()
-        if search.existed:
-            tracker.advance(search.existed, _note(search, loop))
+            if search.serving is not None:
+                try_again(search.study, search.serving.stopped_in_vain(loop.trials()))
+        if done := loop.look().done:
+            tracker.advance(done, _note(search, loop))
         _report(search, loop)
 
         def told(asked: Asked, outcome: TrialOutcome) -> None:

@@ -31,7 +31,7 @@ from modelyard.tuning.space import as_space, resolve_names
 from modelyard.tuning.storage import open_storage, quiet_optuna
 from modelyard.tuning.studies import find_study, keep_contract, new_study, resumed_study
 from modelyard.tuning.study import Study
-from modelyard.tuning.takeover import counts
+from modelyard.tuning.takeover import done_among
 from modelyard.tuning.tracked import tracked
 from modelyard.tuning.trial import PointScorer
 from modelyard.tuning.warm_start import Older, older_study, own_labels, own_point
@@ -221,7 +221,7 @@ def tune(
                 cv=label,
                 seed=seed_of_folds,
                 trials=trials,
-                finished=sum(map(counts, existing)),
+                finished=done_among(existing),
             )
             if bg:
                 again = {"space": full, "names": None, "name": study.study_name, "resume": True, "bg": False}
@@ -238,7 +238,7 @@ def tune(
                 points=points,
                 began=began,
                 deadline=math.inf if timeout is None else began + timeout,
-                existed=sum(map(counts, existing)),
+                existed=done_among(existing),
                 study=study,
                 storage=place,
                 record=record,

@@ -24,9 +24,10 @@ from modelyard.tuning.finalists import (
     no_finalist,
 )
 from modelyard.tuning.front import front_of, non_dominated
-from modelyard.tuning.gauge import Gauge
+from modelyard.tuning.gauge import OVER_BUDGET, Gauge
 from modelyard.tuning.objectives import Objective
 from modelyard.tuning.serving import Rows
+from modelyard.tuning.takeover import REASON
 
 Values = Callable[[Mapping[str, Any]], dict[str, Any]]
 
@@ -62,6 +63,14 @@ class Serving:
         """Return the value of each objective that is no metric; NaN where the cost is not known."""
         of_serving = [objective.figure for objective in self.objectives if objective.of_serving]
         return {figure: float(getattr(cost, figure, float("nan"))) for figure in of_serving}
+
+    def stopped_in_vain(self, trials: Sequence[FrozenTrial]) -> Iterator[int]:
+        """Yield the numbers of trials that were stopped for an earlier budget, and that this one allows."""
+        for trial in trials:
+            over = trial.user_attrs.get(REASON, "").startswith(OVER_BUDGET)
+            cost = cost_of(trial) if over and trial.state == TrialState.PRUNED else None
+            if cost is not None and not self.budget.is_plainly_broken(cost):
+                yield trial.number
 
 
 def chosen_finalists(

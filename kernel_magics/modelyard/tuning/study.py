@@ -140,7 +140,7 @@ class Study(Result):
     def sentence(self) -> str:
         params = ", ".join(f"{key}={_short(value)}" for key, value in self.best_params.items())
         resumed = f" ({self.resumed_from} from before)" if self.resumed_from else ""
-        done = int((self.trials["state"] == "COMPLETE").sum())
+        done = int(self.trials["state"].isin(["COMPLETE", "PRUNED"]).sum())
         within = f" within {self.budget}" if self.budget else ""
         served = f": {self.cost.text()}" if self.cost else ""
         return (

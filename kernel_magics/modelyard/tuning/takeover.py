@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -92,6 +92,22 @@ def is_void(trial: FrozenTrial) -> bool:
 def counts(trial: FrozenTrial) -> bool:
     """Whether a trial is done: complete, or failed by its own fault."""
     return trial.state.is_finished() and not is_void(trial)
+
+
+def done_among(trials: Iterable[FrozenTrial]) -> int:
+    """Return how many trials are done; one whose point was lined up again is not."""
+    trials = list(trials)
+    again = {trial.user_attrs.get(RETRY_OF) for trial in trials}
+    return sum(counts(trial) and trial.number not in again for trial in trials)
+
+
+def try_again(study: optuna.Study, numbers: Iterable[int]) -> None:
+    """Line up the points of finished trials once more, unless they were. Call this under the lock of the yard."""
+    trials = study.get_trials(deepcopy=False)
+    again = {trial.user_attrs.get(RETRY_OF) for trial in trials}
+    for number in numbers:
+        if number not in again:
+            study.enqueue_trial(dict(trials[number].params), user_attrs={RETRY_OF: number})
 
 
 def worker_lost(study: optuna.Study, number: int, space: Mapping[str, Parameter]) -> None:
