@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import operator
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,20 @@ from modelyard.evaluation.inputs import Samples
 
 #: Estimators that do their work when they predict: none of them is asked for more than the metrics want.
 _LAZY = ("sklearn.neighbors.", "sklearn.gaussian_process.", "sklearn.semi_supervised.")
+
+#: Classifiers of scikit-learn whose ``predict`` is the first most probable class.
+_BY_PROBABILITY = frozenset(
+    (
+        "sklearn.ensemble._forest.RandomForestClassifier",
+        "sklearn.ensemble._forest.ExtraTreesClassifier",
+        "sklearn.ensemble._bagging.BaggingClassifier",
+    )
+)
+#: Those whose ``predict`` of two classes is the second one where ``decision_function`` is so, compared with 0.
+_BY_DECISION: dict[str, Callable[[Any, float], Any]] = {
+    "sklearn.ensemble._hist_gradient_boosting.gradient_boosting.HistGradientBoostingClassifier": operator.gt,
+    "sklearn.ensemble._gb.GradientBoostingClassifier": operator.ge,
+}
 
 
 def predicted_labels(model: Any, X: Any, samples: Samples, rows: int) -> NDArray[Any]:
@@ -44,10 +59,14 @@ def gives_probabilities(model: Any, samples: Samples) -> bool:
 
 def predicts_lazily(model: Any) -> bool:
     """Whether predicting is most of the work of a model, so that a second prediction would be felt."""
-    steps = getattr(model, "steps", None)
-    last = steps[-1][1] if isinstance(steps, list) and steps else model
+    last = _last_step(model)
     last = getattr(last, "estimator", last)  # a search, or an ensemble of one kind
     return type(last).__module__.startswith(_LAZY)
+
+
+def _last_step(model: Any) -> Any:
+    steps = getattr(model, "steps", None)
+    return steps[-1][1] if isinstance(steps, list) and steps else model
 
 
 def class_scores(model: Any, X: Any, classes: NDArray[Any]) -> NDArray[Any]:
@@ -108,10 +127,8 @@ def _second(part: Any, known: Any) -> NDArray[Any]:
 def answers(
     model: Any, X: Any, samples: Samples, wanted: Collection[str], rows: int
 ) -> dict[str, NDArray[Any]]:
-    """Return the wanted ones of a fitted model's labels, scores and probabilities, each asked for once."""
+    """Return the wanted ones of a fitted model's labels, scores and probabilities, each asked for once at most."""
     found: dict[str, NDArray[Any]] = {}
-    if "labels" in wanted:
-        found["labels"] = predicted_labels(model, X, samples, rows)
     classes = samples.classes
     if "probabilities" in wanted and classes is not None:
         found["probabilities"] = class_probabilities(model, X, classes)
@@ -120,4 +137,18 @@ def answers(
             found["scores"] = found["probabilities"][:, 1] if len(classes) == 2 else found["probabilities"]
         else:
             found["scores"] = ranking_scores(model, X, samples)
+    if "labels" in wanted:
+        said = None if classes is None else _said_already(model, found, classes)
+        found["labels"] = predicted_labels(model, X, samples, rows) if said is None else said
     return found
+
+
+def _said_already(model: Any, found: dict[str, NDArray[Any]], classes: NDArray[Any]) -> NDArray[Any] | None:
+    """Return the labels that follow from what a model gave already, where its ``predict`` is known to be just that."""
+    last = _last_step(model)
+    kind = f"{type(last).__module__}.{type(last).__qualname__}"
+    if kind in _BY_PROBABILITY and "probabilities" in found:
+        return np.asarray(classes[np.argmax(found["probabilities"], axis=1)])
+    if kind in _BY_DECISION and "scores" in found and len(classes) == len(last.classes_) == 2:
+        return np.asarray(classes[_BY_DECISION[kind](found["scores"], 0).astype(int)])
+    return None
