@@ -18,6 +18,7 @@ from modelyard.catalog import Yard
 from modelyard.errors import DeploymentError, UnknownNameError
 from modelyard.packaging import Bundle, bundle
 from modelyard.targets import Deployment
+from modelyard.targets.connection import connect
 from modelyard_runtime.contract import Contract, ContractBroken, Violation
 from modelyard_runtime.predictor import class_key
 
@@ -53,10 +54,8 @@ class EndpointScorer:
         self.workers = _WORKERS
         _, sample = served.golden()
         self._url = f"{deployment.url}/predict"
-        self._client = httpx.Client(
-            trust_env=False, timeout=_TIMEOUT_S,
-            headers={"Authorization": f"Bearer {deployment.token}", "Content-Type": "application/json"},
-        )  # fmt: skip
+        headers = {"Authorization": f"Bearer {deployment.token}", "Content-Type": "application/json"}
+        self._client = connect(deployment.url, _TIMEOUT_S, headers)
         self._names = list(served.contract.names)
         example = {name: [value] for name, value in served.golden()[0][0].items()}
         status, body = self._post([example[name] for name in self._names])

@@ -12,6 +12,7 @@ import pandas as pd
 
 from modelyard.errors import ContractError, DeploymentError, InvalidInputError
 from modelyard.golden import as_values
+from modelyard.targets.connection import connect
 
 _ROWS_A_REQUEST = 5_000
 _TIMEOUT_S = 60.0
@@ -72,7 +73,7 @@ def ask(url: str, token: str, frame: pd.DataFrame, what: str) -> list[dict[str, 
         raise InvalidInputError("X has no rows; send at least one")
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     answers = []
-    with httpx.Client(trust_env=False, timeout=_TIMEOUT_S) as client:
+    with connect(url, _TIMEOUT_S) as client:
         for number, body in enumerate(_bodies(frame)):
             try:
                 response = client.post(f"{url}/predict", content=body, headers=headers)

@@ -19,6 +19,7 @@ from modelyard.limits import Limits
 from modelyard.packaging import Bundle
 from modelyard.progress import Tracker, track
 from modelyard.targets import processes
+from modelyard.targets.connection import connect
 from modelyard.targets.local_traffic import (
     add_variant,
     first_policy,
@@ -39,7 +40,7 @@ from modelyard_runtime.child import SITE
 from modelyard_runtime.doors import ROUTER
 from modelyard_runtime.metrics import STATE_FOLDER
 
-_POLL_S = 0.1
+_POLL_S = 0.02
 _PROBE_TIMEOUT_S = 2.0
 _LOG_LINES = 3
 _HASHES = "token_hashes"
@@ -148,7 +149,7 @@ class LocalTarget:
         }
         policy = first_policy(folder, bundle)
         try:
-            return Endpoint(f"http://127.0.0.1:{port}", self.start(state))
+            return Endpoint(_at(port), self.start(state))
         except BaseException:
             PolicyFile(folder).withdraw(policy)
             raise
@@ -181,7 +182,7 @@ class LocalTarget:
             return Status("down", "it was never started")
         ready = _ready_digest(state["port"])
         if ready == state["digest"]:
-            return Status("ready", f"answers at http://127.0.0.1:{state['port']}{shares_told(state)}")
+            return Status("ready", f"answers at {_at(state['port'])}{shares_told(state)}")
         if ready is not None:
             return Status("down", f"something else answers on port {state['port']}")
         if _alive(state):
@@ -271,12 +272,14 @@ def _make_site(state: State) -> None:
     make_site(site, lock.read_text(encoding="utf-8").splitlines(), tag)
 
 
+def _at(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
+
+
 def _lets_in(port: int, token: str) -> bool:
     try:
-        with httpx.Client(trust_env=False, timeout=_PROBE_TIMEOUT_S) as client:
-            response = client.get(
-                f"http://127.0.0.1:{port}/schema", headers={"Authorization": f"Bearer {token}"}
-            )
+        with connect(_at(port), _PROBE_TIMEOUT_S, {"Authorization": f"Bearer {token}"}) as client:
+            response = client.get(f"{_at(port)}/schema")
     except httpx.HTTPError:
         return False
     return response.status_code != 401
@@ -295,8 +298,8 @@ def _alive(state: State) -> bool:
 def _ready_digest(port: int) -> str | None:
     """Return the digest that the server on `port` says it has loaded; ``""`` where a stranger answers."""
     try:
-        with httpx.Client(trust_env=False, timeout=_PROBE_TIMEOUT_S) as client:
-            response = client.get(f"http://127.0.0.1:{port}/readyz")
+        with connect(_at(port), _PROBE_TIMEOUT_S) as client:
+            response = client.get(f"{_at(port)}/readyz")
     except httpx.HTTPError:
         return None
     try:

@@ -20,6 +20,7 @@ from modelyard.errors import BundleError, DeploymentError
 from modelyard.packaging import Bundle
 from modelyard.packaging.sites import locked_site
 from modelyard.progress import track
+from modelyard.targets.connection import connect
 from modelyard.targets.traffic import Routed, Seen
 from modelyard_router import counters, workers
 from modelyard_router.guards import Window
@@ -261,7 +262,7 @@ Samples = dict[str, list[tuple[dict[str, str], float]]]
 
 def _samples(url: str, token: str) -> Samples:
     try:
-        with httpx.Client(trust_env=False, timeout=_ASK_S) as client:
+        with connect(url, _ASK_S) as client:
             text = client.get(f"{url}/metrics", headers={"Authorization": f"Bearer {token}"}).text
     except httpx.HTTPError:
         return {}

@@ -12,11 +12,7 @@ from typing import Any
 import attrs
 from _bentoml_sdk import Service
 
-from modelyard_runtime.access import Gate
-from modelyard_runtime.bundle_format import MODEL_FOLDER
 from modelyard_runtime.doors import ROUTER, ROUTER_FOLDER
-from modelyard_runtime.doors.asgi import PredictorApp
-from modelyard_runtime.predictor import Predictor
 
 SOURCE = Path(__file__).resolve().parents[3]  # <bento>/src: this file is in runtime/modelyard_runtime/doors
 
@@ -31,6 +27,12 @@ class PredictorService(Service):  # type: ignore[misc, type-arg, unused-ignore]
             "uvicorn.access"
         ).propagate = False  # else each request would make a line for nobody
         version = self.bento.tag.version if self.bento is not None else None
+        # Here, since the process that starts the workers makes this service, too, and needs none of it.
+        from modelyard_runtime.access import Gate
+        from modelyard_runtime.bundle_format import MODEL_FOLDER
+        from modelyard_runtime.doors.asgi import PredictorApp
+        from modelyard_runtime.predictor import Predictor
+
         predictor = Predictor(SOURCE / MODEL_FOLDER, variant=f"v{version}" if version else "v1")
         gate, beyond = Gate.from_environment(), super().to_asgi(is_main=is_main)
         if folder := os.environ.get(ROUTER):
@@ -38,7 +40,7 @@ class PredictorService(Service):  # type: ignore[misc, type-arg, unused-ignore]
         return PredictorApp(predictor, gate, beyond)
 
 
-def _routed(predictor: Predictor, gate: Gate, folder: Path, beyond: Any) -> Any:
+def _routed(predictor: Any, gate: Any, folder: Path, beyond: Any) -> Any:
     """Return the application of a deployment that can serve several bundles; it brings the package for that."""
     sys.path.append(str(folder / ROUTER_FOLDER))
     app: Any = importlib.import_module("modelyard_router.entry").application(predictor, gate, folder, beyond)
