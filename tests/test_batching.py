@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
 import modelyard
+from modelyard_runtime import batching
 from modelyard_runtime.access import Gate
 from modelyard_runtime.batching import Batcher
 from modelyard_runtime.doors.asgi import PredictorApp
@@ -80,19 +83,104 @@ def test_a_row_that_breaks_the_contract_harms_no_other_of_the_batch(folder: Path
     assert [response.status_code for response in found] == [422 if i % 5 == 0 else 200 for i in range(40)]
 
 
+def a_batcher() -> tuple[Batcher, list[int]]:
+    """Return a batcher, and the list that notes how many rows were run at once."""
+    runs: list[int] = []
+
+    def run(feed: Any, rows: int) -> Any:
+        runs.append(rows)
+        return feed["x"], None
+
+    return Batcher(run, None), runs
+
+
+FEED = {"x": np.zeros((1, 1))}
+
+
 def test_company_is_run_together_and_the_first_one_waits_for_it_where_it_always_comes() -> None:
     async def scene() -> list[list[bool]]:
-        batcher = Batcher(lambda feed, rows: (feed["x"], None), None)
+        batcher, _ = a_batcher()
 
-        async def last_of(turns: int, together: int) -> list[bool]:
+        def together() -> bool:
+            submitted = batcher.arrived()
+            if submitted:
+                batcher.submit(FEED, 1, lambda found: None)
+            else:
+                batcher.alone(FEED, 1)
+            return submitted
+
+        async def last_of(turns: int, requests: int) -> list[bool]:
             submitted: list[bool] = []
             for _ in range(turns):
-                submitted = [batcher.arrived() for _ in range(together)]
-                await asyncio.sleep(0)
-                await asyncio.sleep(0)
+                submitted = [together() for _ in range(requests)]
+                await asyncio.sleep(0.001)  # a loop that has time left
             return submitted
 
         wanted = [(100, 1), (1, 3), (100, 8), (1, 1), (200, 1)]
-        return [await last_of(turns, together) for turns, together in wanted]
+        return [await last_of(turns, requests) for turns, requests in wanted]
 
     assert asyncio.run(scene()) == [[False], [False, True, True], [True] * 8, [True], [False]]
+
+
+class Clock:
+    """The clocks that the batcher reads, moved by hand."""
+
+    def __init__(self) -> None:
+        self.wall = self.cpu = 0.0
+
+    def perf_counter(self) -> float:
+        return self.wall
+
+    def thread_time(self) -> float:
+        return self.cpu
+
+    def move(self, gap: float, busy: float) -> None:
+        self.wall += gap
+        self.cpu += gap * busy
+
+
+def loaded(batcher: Batcher, clock: Clock, gap: float, busy: float, runs_of: int) -> bool:
+    """Let requests come, `gap` seconds apart, to a loop as busy as that, and be run by so many at once."""
+    for number in range(192):
+        clock.move(gap, busy)
+        batcher._load.arrived()
+        batcher._load.runs += number % runs_of == 0
+    return batcher._load.is_high
+
+
+def test_under_a_high_load_one_waits_for_the_next_as_long_as_it_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(batching, "time", clock)
+    batcher, _ = a_batcher()
+    assert not loaded(batcher, clock, 130e-6, 0.5, 2)
+    assert not loaded(batcher, clock, 130e-6, 0.95, 1)  # one client after its own answers: nobody would come
+    assert loaded(batcher, clock, 130e-6, 0.95, 2)
+    assert loaded(batcher, clock, 130e-6, 0.6, 2)  # what was spared does not end what spares it
+    assert not loaded(batcher, clock, 300e-6, 0.6, 2)  # fewer come
+    assert loaded(batcher, clock, 130e-6, 0.95, 2)
+    assert not loaded(batcher, clock, 130e-6, 0.95, 1)  # it waited in vain
+
+
+def test_who_waits_is_answered_with_the_next_one_or_soon_alone() -> None:
+    async def scene() -> list[int]:
+        batcher, runs = a_batcher()
+        batcher._load.is_high = True
+        settled: list[Any] = []
+        assert batcher.arrived()
+        batcher.submit(FEED, 1, settled.append)
+        await asyncio.sleep(0)
+        batcher._since = time.perf_counter()  # however slow this machine is
+        await asyncio.sleep(0)
+        assert not settled
+        assert batcher.arrived()
+        batcher.submit(FEED, 1, settled.append)
+        await asyncio.sleep(0.001)
+        assert len(settled) == 2
+        batcher.submit(FEED, 1, settled.append)
+        await asyncio.sleep(0.05)
+        assert len(settled) == 3
+        return runs
+
+    assert asyncio.run(scene()) == [2, 1]

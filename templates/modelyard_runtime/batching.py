@@ -1,6 +1,7 @@
 """Requests that are there at the same time are answered together, where that was measured to pay.
 
-Nobody waits for company: what the event loop has at hand when the first one is ready goes, and nothing else.
+What the event loop has at hand goes together. Nobody waits for more, but where the loop has next to no time left: a
+request that waits a moment for the next one spares those behind it more than that.
 """
 
 from __future__ import annotations
@@ -25,12 +26,16 @@ _ON, _OFF = 1.5, 1.2  # requests in one turn of the loop, on average
 _MEMORY = 0.95
 _ROUNDS = 20
 
+_PATIENCE_S = 150e-6
+_LOOKS = 64  # requests from one look at the load to the next
+_BUSY, _CALM = 0.75, 0.8  # of the loop's time; of the rate at which it was that
+
 
 class Batcher:
     """Runs a graph for one request, or for all that are ready.
 
     What a turn of the event loop has beyond its first request is run together. While several come in every turn, the
-    first one waits for them, too.
+    first one waits for them, too; under a high load, it waits for a second one.
 
     Parameters
     ----------
@@ -45,16 +50,19 @@ class Batcher:
         self.pays = sample is not None and _pays(run, sample)
         self._is_on = False
         self._waiting: list[_Waiting] = []
+        self._since = 0.0
         self._rows = 0
         self._arrived = 0
         self._average = 1.0
+        self._load = _Load()
 
     def arrived(self) -> bool:
         """Count a request in this turn of the loop; return whether it is to be submitted, rather than run alone."""
         if not self._arrived:
             asyncio.get_running_loop().call_soon(self._turn)
         self._arrived += 1
-        return self._is_on or self._arrived > 1
+        self._load.arrived()
+        return self._is_on or self._arrived > 1 or self._load.is_high
 
     def _turn(self) -> None:
         self._average = _MEMORY * self._average + (1 - _MEMORY) * self._arrived
@@ -63,6 +71,7 @@ class Batcher:
 
     def alone(self, feed: Feed, rows: int) -> Outputs | None:
         """Answer one request now; ``None`` where the graph fails on it."""
+        self._load.runs += 1
         try:
             return self._run(feed, rows)
         except Exception:  # noqa: BLE001  # what the graph raises: the general way meets it again, and tells
@@ -71,12 +80,20 @@ class Batcher:
     def submit(self, feed: Feed, rows: int, settled: Settled) -> None:
         """Answer together with what else is ready; `settled` gets what `alone` would return."""
         if not self._waiting:
-            asyncio.get_running_loop().call_soon(self.flush)
+            self._since = time.perf_counter()
+            asyncio.get_running_loop().call_soon(self._gather)
         elif self._rows + rows > MOST_ROWS:
             self.flush()
             asyncio.get_running_loop().call_soon(self.flush)
         self._waiting.append((feed, rows, settled))
         self._rows += rows
+
+    def _gather(self) -> None:
+        patient = self._load.is_high and not self._is_on and len(self._waiting) == 1
+        if patient and time.perf_counter() - self._since < _PATIENCE_S:
+            asyncio.get_running_loop().call_soon(self._gather)  # a timer of the loop is too coarse
+            return
+        self.flush()
 
     def flush(self) -> None:
         """Answer what waits."""
@@ -100,6 +117,28 @@ class Batcher:
             settled((labels[start:end], None if probabilities is None else probabilities[start:end]))
             start = end
         return True
+
+
+class _Load:
+    """Whether requests come so fast that one which waits a moment has company."""
+
+    def __init__(self) -> None:
+        self.is_high = False
+        self.runs = self._arrived = 0
+        self._wall = self._cpu = self._rate = 0.0
+
+    def arrived(self) -> None:
+        self._arrived += 1
+        if self._arrived < _LOOKS:
+            return
+        wall, cpu = time.perf_counter(), time.thread_time()
+        seconds = wall - self._wall
+        rate, busy = _LOOKS / seconds, (cpu - self._cpu) / seconds
+        if self.is_high:  # waiting keeps the loop busy: now the rate tells
+            self.is_high = rate > _CALM * self._rate and self.runs < _BUSY * _LOOKS
+        elif busy > _BUSY and self.runs < _LOOKS:
+            self.is_high, self._rate = True, rate
+        self._arrived, self.runs, self._wall, self._cpu = 0, 0, wall, cpu
 
 
 def _pays(run: Run, sample: Feed) -> bool:

@@ -200,7 +200,11 @@ class Contract:
         )
 
     def to_json(self) -> dict[str, Any]:
-        return {"columns": [{k: v for k, v in asdict(c).items() if v is not None} for c in self.columns]}
+        def written(column: Column) -> dict[str, Any]:
+            default = ("null", "nan")
+            return {k: v for k, v in asdict(column).items() if v is not None and (k, v) != default}
+
+        return {"columns": [written(column) for column in self.columns]}
 
     @cached_property
     def names(self) -> tuple[str, ...]:

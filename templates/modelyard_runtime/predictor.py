@@ -100,11 +100,11 @@ class Predictor:
     variant : str
         The name under which answers and metrics go, such as ``v3``.
     state : Path, optional
-        Where the workers of one endpoint keep counters and the prediction log; by default what the environment
-        variable ``MODELYARD_STATE`` names. Without one, nothing is logged and counters are this process's own.
+        Where the workers of one endpoint keep counters and the prediction log; by default ``$MODELYARD_STATE``.
+        Without one, nothing is logged and counters are this process's own.
     site : Path, optional
-        From where the child process of a model that holds Python imports its lock; by default what the environment
-        variable ``MODELYARD_SITE`` names. Without one, the model runs in this process.
+        From where the child process of a model that holds Python imports its lock; by default ``$MODELYARD_SITE``.
+        Without one, the model runs in this process.
     """
 
     def __init__(

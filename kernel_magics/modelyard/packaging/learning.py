@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from typing import Any, cast, get_args
 
@@ -173,6 +174,17 @@ def _counted(series: pd.Series) -> dict[str, Any]:
 
 def _binned(series: pd.Series) -> dict[str, Any]:
     values = series.dropna().astype(float).to_numpy()
-    edges = np.unique(np.quantile(values, np.linspace(0, 1, _BINS + 1)))
+    edges = _short(np.quantile(values, np.linspace(0, 1, _BINS + 1)))
     filled, _ = np.histogram(values, edges if len(edges) > 1 else 1)
     return {"edges": edges.tolist(), "counts": filled.tolist()}
+
+
+def _short(edges: np.ndarray) -> np.ndarray:
+    """Return the different edges; those within move by less than 1/100 of the narrower bin beside them, to be short."""
+    edges = np.unique(edges)
+    gaps = np.diff(edges)
+    for place in range(1, len(edges) - 1):
+        gap = float(min(gaps[place - 1 : place + 1]))
+        if math.isfinite(gap):
+            edges[place] = round(float(edges[place]), 2 - math.floor(math.log10(gap)))
+    return edges
