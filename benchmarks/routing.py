@@ -45,6 +45,7 @@ import modelyard
 
 EVEN, TENTH, HARDLY = {"v1": 0.5, "v2": 0.5}, {"v1": 0.9, "v2": 0.1}, {"v1": 0.9999, "v2": 0.0001}
 ROLLBACKS = 10
+NEAR = 3
 
 Requests = dict[int, list[bytes]]
 
@@ -72,6 +73,8 @@ def throughput(
             peer.prove(expected)
         slices = wanted.rounds * wanted.seconds  # of a second each: 3 % want neighbours, not long rounds
         found = interleaved([*plain, *routed], 1, slices, 1, CONNECTIONS)
+        # What has a bound of 3 % is measured again, as close neighbours and often: the slices differ by 10 %.
+        near = interleaved([plain[0], single, choosing], 1, NEAR * slices, 1, CONNECTIONS)
         found["mean"] = in_turn(found, {"plain-v1": 0.5, "plain-v2": 0.5})
         found["mean at 9 to 1"] = in_turn(found, {"plain-v1": 0.9, "plain-v2": 0.1})
         alone = interleaved([*plain, split], 1, slices, 1, 1)
@@ -84,8 +87,8 @@ def throughput(
             "ratios": {
                 "routed_over_plain": ratio(found, "split", "mean"),
                 "canary_over_plain": ratio(found, "canary", "mean at 9 to 1"),
-                "single_over_plain": ratio(found, "single", "plain-v1"),
-                "choosing_over_plain": ratio(found, "choosing", "plain-v1"),
+                "single_over_plain": ratio(near, "single", "plain-v1"),
+                "choosing_over_plain": ratio(near, "choosing", "plain-v1"),
                 "routed_over_plain_one_connection": ratio(alone, "split", "mean"),
                 "v2_over_v1": ratio(found, "plain-v2", "plain-v1"),
             },
@@ -103,7 +106,9 @@ def throughput(
                 },
             },
             "on": {
-                peer.name: everything_on(peer, folder_of(peer.name), int(sum(found[peer.name])))
+                peer.name: everything_on(
+                    peer, folder_of(peer.name), int(sum(found[peer.name]) + sum(near.get(peer.name, ())))
+                )
                 for peer in (*plain, *routed)
             },
         }

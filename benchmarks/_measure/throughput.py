@@ -13,12 +13,17 @@ from _measure.wrk import requests_per_second
 def interleaved(
     peers: Sequence[Peer], rows: int, rounds: int, seconds: int, connections: int
 ) -> dict[str, list[float]]:
-    """Return each server's answers per second in each round; every other round goes backwards."""
+    """Return each server's answers per second in each round.
+
+    Of three or more another one begins each round, and none is measured twice in a row: the second time it would find
+    its caches warm. To and fro, the ones at the ends had 2 to 5 % more than the one between them.
+    """
     found: dict[str, list[float]] = {peer.name: [] for peer in peers}
     for peer in peers:
         requests_per_second(peer, rows, 1, connections)  # nobody is measured cold
     for number in range(rounds):
-        for peer in peers if number % 2 == 0 else reversed(peers):
+        first = number % len(peers) if len(peers) > 2 else 0
+        for peer in (*peers[first:], *peers[:first]):
             found[peer.name].append(requests_per_second(peer, rows, seconds, connections))
     return found
 

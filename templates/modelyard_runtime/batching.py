@@ -28,7 +28,8 @@ _ROUNDS = 20
 
 _PATIENCE_S = 150e-6
 _LOOKS = 64  # requests from one look at the load to the next
-_BUSY, _CALM = 0.75, 0.8  # of the loop's time; of the rate at which it was that
+_BUSY, _CALM = 0.85, 0.8  # of the loop's time; of the rate at which it was that
+_APART = 0.75  # of the requests; where more are run alone, waiting is in vain
 
 
 class Batcher:
@@ -135,7 +136,7 @@ class _Load:
         seconds = wall - self._wall
         rate, busy = _LOOKS / seconds, (cpu - self._cpu) / seconds
         if self.is_high:  # waiting keeps the loop busy: now the rate tells
-            self.is_high = rate > _CALM * self._rate and self.runs < _BUSY * _LOOKS
+            self.is_high = rate > _CALM * self._rate and self.runs < _APART * _LOOKS
         elif busy > _BUSY and self.runs < _LOOKS:
             self.is_high, self._rate = True, rate
         self._arrived, self.runs, self._wall, self._cpu = 0, 0, wall, cpu
