@@ -102,7 +102,7 @@ test: check $(LABEXTENSION) chromium postgresql env-mlflow env-triton ## everyth
 	@touch $@
 
 .env-triton/.done: tests/environments/triton.txt | $(BIN)/uv
-	@$(BIN)/uv -q venv --python $(PYTHON) .env-triton
+	@$(BIN)/uv -q venv --allow-existing --python $(PYTHON) .env-triton
 	@VIRTUAL_ENV=$(CURDIR)/.env-triton $(BIN)/uv -q --no-progress pip install -r tests/environments/triton.txt
 	@touch $@
 
@@ -110,12 +110,12 @@ test: check $(LABEXTENSION) chromium postgresql env-mlflow env-triton ## everyth
 env-triton: .env-triton/.done ## a client of the Open Inference Protocol that is not ours
 
 .env-mlflow/.done: tests/environments/mlflow.txt | $(BIN)/uv
-	@$(BIN)/uv -q venv --python $(PYTHON) .env-mlflow
+	@$(BIN)/uv -q venv --allow-existing --python $(PYTHON) .env-mlflow
 	@VIRTUAL_ENV=$(CURDIR)/.env-mlflow $(BIN)/uv -q --no-progress pip install -r tests/environments/mlflow.txt
 	@touch $@
 
 .env-ray/.done: requirements-dev.lock tests/environments/ray.txt | $(BIN)/uv
-	@$(BIN)/uv -q venv --python $(PYTHON) .env-ray
+	@$(BIN)/uv -q venv --allow-existing --python $(PYTHON) .env-ray
 	@VIRTUAL_ENV=$(CURDIR)/.env-ray $(BIN)/uv -q --no-progress pip sync requirements-dev.lock
 	@VIRTUAL_ENV=$(CURDIR)/.env-ray $(BIN)/uv -q --no-progress pip install -r tests/environments/ray.txt
 	@SKIP_JUPYTER_BUILDER=1 VIRTUAL_ENV=$(CURDIR)/.env-ray $(BIN)/uv -q --no-progress pip install --no-deps -e .

@@ -14,6 +14,7 @@ import sys
 import textwrap
 import time
 from contextlib import closing, nullcontext
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -321,6 +322,27 @@ def test_a_timeout_begins_no_further_trial(data: Any) -> None:
     assert time.perf_counter() - began < 8
     assert len(found.trials) >= 1
     assert open_yard().get("study", found.name).payload["state"] == "finished"
+
+
+def test_times_are_those_of_this_place_as_optuna_writes_them(
+    data: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X, y = data
+    try:
+        with monkeypatch.context() as there:
+            there.setenv("TZ", "Asia/Tokyo")
+            time.tzset()
+            began = datetime.now()
+            found = tune(DecisionTreeClassifier(), X, y, "max_depth: int 2..5", trials=3)
+            ended = datetime.now()
+    finally:
+        time.tzset()
+    kept = optuna.load_study(study_name=found.name, storage=open_yard().studies_url).trials
+    assert len(kept) == 3
+    for trial in kept:
+        assert trial.datetime_start is not None
+        assert trial.datetime_complete is not None
+        assert began <= trial.datetime_start <= trial.datetime_complete <= ended
 
 
 def test_choices_of_any_type_come_back_as_they_were(data: Any) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import optuna
@@ -92,7 +92,7 @@ class Ledger:
                 self._study._storage.set_trial_user_attr(trial_id, name, value)
             self._study._storage.set_trial_state_values(trial_id, state, list(values) or None)
             return
-        now = datetime.now(UTC).replace(tzinfo=None)
+        now = datetime.now()
         with self._engine.begin() as connection:
             ended = connection.execute(
                 update(_TRIALS)
@@ -124,7 +124,7 @@ class Ledger:
                     number=number,
                     study_id=study_id,
                     state=TrialState.RUNNING,
-                    datetime_start=datetime.now(UTC).replace(tzinfo=None),
+                    datetime_start=datetime.now(),
                 )
             )
             assert made.inserted_primary_key is not None
