@@ -142,8 +142,9 @@ postgresql:
 env-torch: .env-torch/.done ## the environment of the tests with torch
 
 .PHONY: test-torch
-test-torch: env-torch ## torch modules become bundles
+test-torch: env-torch ## torch modules become bundles; Gaussian processes
 	MODELYARD_TORCH=1 .env-torch/bin/python -m pytest tests/test_torch.py
+	.env-torch/bin/python -m pytest tests/test_search_methods.py -k gaussian_process_searches
 
 .PHONY: quick
 quick: $(VENV)/.dev ## the tests that need neither browser nor wheel
