@@ -158,7 +158,7 @@ wrk:
 	  else echo "wrk is not installed: a slower Python client is used; type: sudo apt-get install wrk"; fi; }
 
 .PHONY: bench
-bench: $(VENV)/.dev wrk ## measure start-up, bundles, serving, batch, routing, cross-validation, tuning, engines
+bench: $(VENV)/.dev wrk ## measure start-up, bundles, serving, batch, routing, cross-validation, tuning, engines, explanations, compression
 	$(BIN)/python benchmarks/startup.py --json
 	$(BIN)/python benchmarks/bundles.py --json
 	$(BIN)/python benchmarks/hot_path.py --json
@@ -167,6 +167,8 @@ bench: $(VENV)/.dev wrk ## measure start-up, bundles, serving, batch, routing, c
 	$(BIN)/python benchmarks/cross_validation.py --json
 	$(BIN)/python benchmarks/tuning.py --json
 	$(BIN)/python benchmarks/engines.py --json
+	$(BIN)/python benchmarks/explanation.py --json
+	$(BIN)/python benchmarks/compression.py --json
 
 .PHONY: bench-check
 bench-check: $(VENV)/.dev wrk ## hold every figure that must be reached against its bound

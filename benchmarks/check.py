@@ -19,6 +19,8 @@ SCRIPTS = {
     "cross_validation.py": set(),
     "tuning.py": set(),
     "engines.py": set(),
+    "explanation.py": set(),
+    "compression.py": set(),
 }
 
 

@@ -92,7 +92,7 @@ def test_show_code_is_the_python_call_and_runs_nothing(cells: InteractiveShell) 
     assert repr(shown) == "modelyard.deploy('churn', to='local', port=8123, timeout=120.0)"
 
 
-@pytest.mark.parametrize("magic", ["cv", "tune", "package", "deploy", "yard"])
+@pytest.mark.parametrize("magic", ["cv", "tune", "explain", "package", "deploy", "yard"])
 def test_every_magic_has_help(shell: InteractiveShell, magic: str) -> None:
     text = repr(ran(shell, f"%{magic} -h"))
     assert f"usage: %{magic}" in text

@@ -114,3 +114,49 @@ EVALUATION = {
         "leave-one-out of ridge on digits, over scikit-learn's (speed)", least=50
     ),
 }
+
+#: Of ``explanation.py`` (issue 7).
+EXPLANATION = {
+    "difference_to_shap": Bound(
+        "SHAP values, largest difference to shap's own on rows where those add up", most=1e-6
+    ),
+    "additivity": Bound(
+        "SHAP values with the base value, largest difference to the model's answer", most=1e-6
+    ),
+    "time_over_shap": Bound(
+        "200 rows of trees, over shap called directly on the transformed matrix (worst model)", most=1.1
+    ),
+    # shap itself takes 0.1 ms for a line, which is a product of two vectors: a ratio would say nothing.
+    "line_beyond_shap_ms": Bound("200 rows of a line, milliseconds beyond shap's own", most=100),
+    "memory_beyond_table_mb": Bound("peak memory of explaining 1e6 rows, MB beyond the table", most=200),
+}
+
+#: Of ``compression.py`` (issue 7): means over five folds, each judged on rows that nothing has seen.
+COMPRESSION = {
+    "forest_digits_times_smaller": Bound("RandomForest(500) on digits: times smaller", least=5),
+    "forest_digits_times_faster_1": Bound("RandomForest(500) on digits: times faster, one row", least=3),
+    "forest_digits_times_faster_1k": Bound("RandomForest(500) on digits: times faster, 1,000 rows", least=3),
+    "forest_digits_points_lost": Bound("RandomForest(500) on digits: points of accuracy lost", most=0.5),
+    "forest_cancer_times_smaller": Bound("RandomForest(500) on breast_cancer: times smaller", least=5),
+    "forest_cancer_times_faster_1": Bound(
+        "RandomForest(500) on breast_cancer: times faster, one row", least=3
+    ),
+    "forest_cancer_times_faster_1k": Bound(
+        "RandomForest(500) on breast_cancer: times faster, 1,000 rows", least=3
+    ),
+    "forest_cancer_points_lost": Bound(
+        "RandomForest(500) on breast_cancer: points of accuracy lost", most=0.5
+    ),
+    "network_digits_times_smaller": Bound("MLP(512, 256) on digits: times smaller", least=3.5),
+    "network_digits_points_lost": Bound("MLP(512, 256) on digits: points of accuracy lost", most=0.3),
+    "distilled_digits_size_kb": Bound("RandomForest(500) on digits, distilled: kB", most=10),
+    "distilled_digits_points_lost": Bound(
+        "RandomForest(500) on digits, distilled: points of accuracy lost", most=2
+    ),
+    "boosted_digits_times_smaller": Bound("HistGradientBoosting on digits: times smaller", least=2),
+    "boosted_digits_points_lost": Bound("HistGradientBoosting on digits: points of accuracy lost", most=0.3),
+    "boosted_cancer_times_smaller": Bound("HistGradientBoosting on breast_cancer: times smaller", least=2),
+    "boosted_cancer_points_lost": Bound(
+        "HistGradientBoosting on breast_cancer: points of accuracy lost", most=0.3
+    ),
+}

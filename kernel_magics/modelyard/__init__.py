@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from modelyard.batch import predict
+    from modelyard.compression import compress
     from modelyard.evaluation import cross_validate
+    from modelyard.explanation import explain
     from modelyard.monitoring import yard
     from modelyard.packaging import contract, package
     from modelyard.packaging.bundle import bundle
@@ -24,16 +26,18 @@ if TYPE_CHECKING:
     from modelyard.tuning import tune
 
 __all__ = [
-    "bundle", "contract", "cross_validate", "deploy", "deployment", "package", "plan", "predict", "replay", "traffic",
-    "tune", "yard",
+    "bundle", "compress", "contract", "cross_validate", "deploy", "deployment", "explain", "package", "plan", "predict",
+    "replay", "traffic", "tune", "yard",
 ]  # fmt: skip
 
 _STAGE_OF = {
     "bundle": "packaging",
+    "compress": "compression",
     "contract": "packaging",
     "cross_validate": "evaluation",
     "deploy": "targets",
     "deployment": "targets",
+    "explain": "explanation",
     "package": "packaging",
     "plan": "targets",
     "predict": "batch",

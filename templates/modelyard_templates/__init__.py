@@ -15,6 +15,8 @@ def render(template: str, /, **values: Any) -> str:
         keep_trailing_newline=True,
         trim_blocks=True,
         lstrip_blocks=True,
-        autoescape=False,  # Markdown and Python, never HTML
+        autoescape=lambda name: bool(
+            name and name.endswith(".html.j2")
+        ),  # the others are Markdown and Python
     )
     return environment.get_template(template).render(**values)

@@ -9,6 +9,16 @@ from typing import Any
 
 from modelyard.presentation import number
 from modelyard_widgets.comparison_chart import comparison_chart
+from modelyard_widgets.compression_chart import compression_chart
+from modelyard_widgets.dependence_charts import (
+    counterfactuals_chart,
+    dependence_chart,
+    dependence_pictures,
+    fairness_chart,
+    fairness_pictures,
+    importance_chart,
+    interactions_chart,
+)
 from modelyard_widgets.drawing import (
     BLUE,
     GREEN,
@@ -23,6 +33,7 @@ from modelyard_widgets.drawing import (
     drawn,
 )
 from modelyard_widgets.evaluation_charts import evaluation_chart, evaluation_pictures
+from modelyard_widgets.explanation_charts import attribution_chart, attribution_pictures
 
 __all__ = ["Picture", "chart", "evaluation_chart", "further_charts", "study_chart", "traffic_chart"]
 
@@ -193,12 +204,27 @@ def chart(kind: str, payload: Mapping[str, Any]) -> Picture | None:
 
 def further_charts(kind: str, payload: Mapping[str, Any]) -> list[Picture]:
     """Return what is drawn below the first picture of a result, each with its title."""
-    return evaluation_pictures(payload) if kind == "evaluation" else []
+    draw = _FURTHER.get(kind)
+    return draw(payload) if draw else []
 
 
 _CHARTS: dict[str, Callable[[Mapping[str, Any]], Picture | None]] = {
+    "attribution": attribution_chart,
     "comparison": comparison_chart,
+    "compression": compression_chart,
+    "counterfactuals": counterfactuals_chart,
     "evaluation": evaluation_chart,
+    "fairness": fairness_chart,
+    "importance": importance_chart,
+    "interactions": interactions_chart,
+    "partial_dependence": dependence_chart,
     "study": study_chart,
     "traffic": traffic_chart,
+}
+
+_FURTHER: dict[str, Callable[[Mapping[str, Any]], list[Picture]]] = {
+    "attribution": attribution_pictures,
+    "evaluation": evaluation_pictures,
+    "fairness": fairness_pictures,
+    "partial_dependence": dependence_pictures,
 }

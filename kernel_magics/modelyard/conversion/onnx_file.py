@@ -108,6 +108,10 @@ class OnnxFile:
         return len(self.columns)
 
     @property
+    def size_bytes(self) -> int:
+        return len(self.content)
+
+    @property
     def classes_(self) -> Array:
         """The classes; an attribute only of classifiers."""
         if self.reading.classes is None:

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from modelyard import cell_runs, progress
 from modelyard.magics._completion import make_matcher
+from modelyard.magics.compress import CompressMagics
 from modelyard.magics.contract import ContractMagics
 from modelyard.magics.cv import CvMagics
 from modelyard.magics.deploy import DeployMagics
+from modelyard.magics.explain import ExplainMagics
 from modelyard.magics.package import PackageMagics
 from modelyard.magics.predict import PredictMagics
 from modelyard.magics.replay import ReplayMagics
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 MAGICS = (
-    CvMagics, TuneMagics, PackageMagics, ContractMagics, DeployMagics, PredictMagics, TrafficMagics, ReplayMagics,
-    YardMagics,
+    CvMagics, TuneMagics, ExplainMagics, CompressMagics, PackageMagics, ContractMagics, DeployMagics, PredictMagics,
+    TrafficMagics, ReplayMagics, YardMagics,
 )  # fmt: skip
 
 _RESULT = ("modelyard.presentation", "Result")

@@ -12,9 +12,11 @@ from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMa
 from modelyard.errors import ModelyardError
 from modelyard.magics._arguments import LineParser
 from modelyard.magics._verb import verb_parser
+from modelyard.magics.compress import compress_parser
 from modelyard.magics.contract import contract_parser
 from modelyard.magics.cv import METRICS, cv_parser
 from modelyard.magics.deploy import deploy_parser
+from modelyard.magics.explain import METHODS, explain_parser
 from modelyard.magics.package import package_parser
 from modelyard.magics.predict import predict_parser
 from modelyard.magics.replay import replay_parser
@@ -30,12 +32,16 @@ _VALUES = {
         "repeated:5", "nested:5",
     ),
     "--method": ("bayes", "gp", "random", "sobol", "grid"),
+    "--explainer": ("tree", "linear", "permutation"),
     "--engine": ("local", "local:2", "dask", "dask://", "ray", "ray://"),
     "--policy": ("flag", "clip", "reject"),
     "--track": ("mlflow", "mlflow:http://127.0.0.1:5000"),
     "--objective": (*METRICS, "latency", "size"),
     "--budget-latency": ("1ms", "5ms", "250us"),
     "--budget-size": ("200kB", "2MB"),
+    "--target-size": ("200kB", "2MB"),
+    "--target-latency": ("50us", "1ms"),
+    "--max-drop": ("0.005", "0.01", "0.02"),
     "--score": METRICS,
 }  # fmt: skip
 
@@ -57,6 +63,8 @@ def _parser(magic: str) -> LineParser | None:
     makers = {
         "cv": cv_parser,
         "tune": tune_parser,
+        "explain": explain_parser,
+        "compress": compress_parser,
         "package": package_parser,
         "contract": contract_parser,
         "predict": predict_parser,
@@ -83,12 +91,18 @@ def _candidates(magic: str, before: list[str], word: str, namespace: dict[str, A
         return _of_columns(previous, before[0], namespace)
     if magic in ("traffic", "replay") and (found := _of_variants(magic, before, previous)) is not None:
         return found
-    if magic == "cv" and (columns := _of_table(before, word, namespace)):
+    if magic in ("cv", "compress") and (columns := _of_table(before, word, namespace)):
         return columns
     if magic == "tune" and previous in ("--warm-start", "--name"):
         from modelyard.catalog import open_yard
 
         return [record.name for record in open_yard().records("study")]
+    if previous == "--technique":
+        from modelyard.compression import techniques
+
+        return techniques
+    if magic == "explain" and previous == "--method":
+        return METHODS
     if previous in _VALUES:
         return _VALUES[previous]
     variables = [name for name in namespace if not name.startswith("_")]

@@ -92,6 +92,8 @@ class Served:
         Each answers one row; what a request must be turned into first has been done.
     model, content, feed
         The estimator, the graph's bytes, and one row as either is fed: what a new process needs to answer it.
+    many : callable
+        Takes a number, and returns what answers so many rows at once; rows are repeated where there are fewer.
     """
 
     form: Literal["onnx", "python"]
@@ -101,6 +103,7 @@ class Served:
     model: Any
     content: bytes | None
     feed: Any
+    many: Callable[[int], Ask]
 
 
 @cache
@@ -138,7 +141,16 @@ def served(model: Any, rows: Rows, *, proven: bool) -> Served:
     shown = table.iloc[rows.spread(_ASKED_ROWS)] if proven else table.head(_ASKED_ROWS)
     asks = tuple(session.prepared(shown.iloc[[place]]) for place in range(len(shown)))
     feed = session.feed(shown.head(1))
-    return Served("onnx", len(converted.model), asks, "", model, converted.model, feed)
+    return Served(
+        "onnx",
+        len(converted.model),
+        asks,
+        "",
+        model,
+        converted.model,
+        feed,
+        partial(_many_in_graph, session, table),
+    )
 
 
 def _unfaithful(model: Any, session: Session, rows: Rows, table: pd.DataFrame) -> str:
@@ -160,7 +172,17 @@ def _in_python(model: Any, rows: Rows, why: str) -> Served:
     fed = [rows.fed(np.array([place])) for place in rows.spread(_ASKED_ROWS)]
     asks = tuple(partial(_answered, model, row) for row in fed)
     size, unsaved = _skops_bytes(model)
-    return Served("python", size, asks, why + unsaved, model, None, fed[0])
+    return Served(
+        "python", size, asks, why + unsaved, model, None, fed[0], partial(_many_in_python, model, rows)
+    )
+
+
+def _many_in_graph(session: Session, table: pd.DataFrame, count: int) -> Ask:
+    return session.prepared(table.iloc[np.resize(np.arange(len(table)), count)])
+
+
+def _many_in_python(model: Any, rows: Rows, count: int) -> Ask:
+    return partial(_answered, model, rows.fed(np.resize(np.arange(rows.samples.rows), count)))
 
 
 def _answered(model: Any, row: Any) -> None:

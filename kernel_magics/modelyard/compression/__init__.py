@@ -1,0 +1,7 @@
+"""A model made smaller and faster: pruned, quantized or distilled, measured on rows that it has not seen."""
+
+from modelyard.compression.compressing import compress
+from modelyard.compression.protocol import Asked, Recipe, Technique, techniques
+from modelyard.compression.result import Compression
+
+__all__ = ["Asked", "Compression", "Recipe", "Technique", "compress", "techniques"]

@@ -1,0 +1,101 @@
+"""What a compression technique is: something that knows recipes for a smaller model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from modelyard.conversion import FAILURES
+from modelyard.errors import ModelyardError
+from modelyard.evaluation.inputs import Samples
+from modelyard.registry import Registry
+
+Make = Callable[[Any, Samples], Any]
+
+#: What a recipe, or a model that it made, may raise; such a candidate is left out, and the others go on.
+FAULTS = (
+    ModelyardError, *FAILURES, ValueError, TypeError, KeyError, AttributeError, IndexError, ArithmeticError,
+    RuntimeError,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """How to make one smaller model, of any model of the same kind.
+
+    Attributes
+    ----------
+    technique : str
+        The name of the technique, or several with ``+`` between them.
+    settings : str
+        What is special to this one, in words: ``100 trees``.
+    make : callable
+        Takes a fitted model and the rows that it was fitted on, and returns something with ``predict`` that
+        ``%package`` takes; neither is changed. It is called at least twice: on the training part, and on all rows.
+    """
+
+    technique: str
+    settings: str
+    make: Make
+
+    @property
+    def name(self) -> str:
+        return f"{self.technique} ({self.settings})"
+
+    def then(self, other: Recipe) -> Recipe:
+        """Return the recipe that applies `other` to what this one makes."""
+        return Recipe(
+            f"{self.technique} + {other.technique}",
+            f"{self.settings}, {other.settings}",
+            lambda model, samples: other.make(self.make(model, samples), samples),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What a technique is asked to make smaller.
+
+    Attributes
+    ----------
+    model : estimator
+        Fitted on `samples`.
+    samples : Samples
+        The training part: never the rows that candidates are judged on.
+    seed : int
+    option : str
+        What follows the technique's name: ``mlp`` of ``distillation:mlp``; else empty.
+    """
+
+    model: Any
+    samples: Samples
+    seed: int
+    option: str = ""
+
+
+class Technique(Protocol):
+    """One way to make models smaller; a class without arguments, under ``modelyard.compressions``.
+
+    Attributes
+    ----------
+    order : int
+        Techniques with a lower one are tried first.
+    combines : bool
+        Whether it may also be applied to what another technique made.
+    options : tuple of str
+        What may follow its name after a colon.
+    """
+
+    order: ClassVar[int]
+    combines: ClassVar[bool]
+    options: ClassVar[tuple[str, ...]]
+
+    def fits(self, model: Any) -> bool:
+        """Whether it knows anything to do with this fitted model; imports no library that the model does not use."""
+
+    def candidates(self, asked: Asked) -> Iterator[Recipe]:
+        """Yield recipes, the most promising first; the work itself is left to the recipes."""
+
+
+#: Every installed technique's class by name.
+techniques = Registry("modelyard.compressions", "compression technique")
