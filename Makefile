@@ -129,7 +129,7 @@ env-ray: .env-ray/.done ## the environment of the tests with Ray
 
 .PHONY: test-ray
 test-ray: env-ray ## %cv and %tune on a Ray cluster
-	MODELYARD_RAY=1 .env-ray/bin/python -m pytest tests/test_engines.py
+	MODELYARD_RAY=1 .env-ray/bin/python -m pytest tests/test_engines.py -k ray
 
 .PHONY: postgresql
 postgresql:
