@@ -51,6 +51,12 @@ class Samples:
         return self.X.iloc[rows] if hasattr(self.X, "iloc") else self.X[rows]
 
 
+def final_estimator(model: Any) -> Any:
+    """Return the last step of a pipeline; of anything else, itself."""
+    steps = getattr(model, "steps", None)
+    return steps[-1][1] if isinstance(steps, list) and steps else model
+
+
 def checked_samples(model: Any, X: Any, y: Any) -> Samples:
     """Look at what was given and return it as samples.
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelyard.evaluation.inputs import Samples
+from modelyard.evaluation.inputs import Samples, final_estimator
 
 #: Estimators that do their work when they predict: none of them is asked for more than the metrics want.
 _LAZY = ("sklearn.neighbors.", "sklearn.gaussian_process.", "sklearn.semi_supervised.")
@@ -59,14 +59,9 @@ def gives_probabilities(model: Any, samples: Samples) -> bool:
 
 def predicts_lazily(model: Any) -> bool:
     """Whether predicting is most of the work of a model, so that a second prediction would be felt."""
-    last = _last_step(model)
+    last = final_estimator(model)
     last = getattr(last, "estimator", last)  # a search, or an ensemble of one kind
     return type(last).__module__.startswith(_LAZY)
-
-
-def _last_step(model: Any) -> Any:
-    steps = getattr(model, "steps", None)
-    return steps[-1][1] if isinstance(steps, list) and steps else model
 
 
 def class_scores(model: Any, X: Any, classes: NDArray[Any]) -> NDArray[Any]:
@@ -145,7 +140,7 @@ def answers(
 
 def _said_already(model: Any, found: dict[str, NDArray[Any]], classes: NDArray[Any]) -> NDArray[Any] | None:
     """Return the labels that follow from what a model gave already, where its ``predict`` is known to be just that."""
-    last = _last_step(model)
+    last = final_estimator(model)
     kind = f"{type(last).__module__}.{type(last).__qualname__}"
     if kind in _BY_PROBABILITY and "probabilities" in found:
         return np.asarray(classes[np.argmax(found["probabilities"], axis=1)])

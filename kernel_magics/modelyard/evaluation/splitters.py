@@ -20,7 +20,7 @@ from sklearn.model_selection import (
 from modelyard.errors import InvalidInputError, UsageError
 from modelyard.evaluation.folds import EachRow, Folds, Parts, Split, fold_numbers
 from modelyard.evaluation.grouping import Groups, found_groups
-from modelyard.evaluation.inputs import Samples
+from modelyard.evaluation.inputs import Samples, final_estimator
 from modelyard.evaluation.specs import FORMS, SPECS, Spec, read_spec
 
 __all__ = ["SPECS", "Folds", "Split", "first_line", "plan_folds"]
@@ -171,8 +171,7 @@ def _time_folds(spec: Spec, count: int, samples: Samples, repeats: int) -> Folds
 
 
 def _check_search(model: Any, spec: Spec) -> None:
-    steps = getattr(model, "steps", None)
-    last = steps[-1][1] if isinstance(steps, list) and steps else model
+    last = final_estimator(model)
     if not all(hasattr(last, name) for name in ("estimator", "refit", "cv")):
         found = f"found {type(model).__name__}" if model is not None else f"found {spec.typed!r} alone"
         inner = spec.count or _DEFAULT_FOLDS

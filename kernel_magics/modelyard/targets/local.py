@@ -226,7 +226,7 @@ class LocalTarget:
         return self.start(state)
 
     def routed(self, state: State, token: str) -> Routed:
-        url = f"http://127.0.0.1:{state.get('port')}"
+        url = _at(state.get("port"))
         return look(Path(state["folder"]), url, token, runs=self._runs(state))
 
     def as_variant(self, state: State, bundle: Bundle) -> Variant:
@@ -272,7 +272,7 @@ def _make_site(state: State) -> None:
     make_site(site, lock.read_text(encoding="utf-8").splitlines(), tag)
 
 
-def _at(port: int) -> str:
+def _at(port: int | None) -> str:
     return f"http://127.0.0.1:{port}"
 
 
