@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from modelyard.explanation.question import Question
 from modelyard.presentation import Result, Table, number
 
 _MOST_LISTED = 15
@@ -70,6 +71,32 @@ class Attribution(Result):
     additivity: float
     remarks: tuple[str, ...]
     seconds: float
+
+    @classmethod
+    def made_of(
+        cls, question: Question, places: NDArray[np.intp], values: NDArray[np.float64], **more: Any
+    ) -> Self:
+        """Return the attribution of `values`, shape (rows, columns, outputs), to the rows at `places`.
+
+        `more` are the fields that do not follow from these.
+        """
+        explained = question.explained
+        sizes = np.abs(values).mean(axis=(0, 2))
+        order = np.argsort(-sizes, kind="stable")
+        single = len(explained.outputs) == 1 and not explained.is_classifier
+        return cls(
+            model=explained.name,
+            columns=explained.columns,
+            outputs=explained.outputs,
+            is_classifier=explained.is_classifier,
+            values=values[:, :, 0] if single else values,
+            data=question.frame.iloc[places],
+            rows=places,
+            importance=pd.Series(
+                sizes[order], index=[explained.columns[place] for place in order], name="importance"
+            ),
+            **more,
+        )
 
     def of(self, output: str | int) -> pd.DataFrame:
         """Return the values of one output as a frame of rows by columns; an output by its name or its place.

@@ -134,22 +134,12 @@ class LimeMethod:
                     said[row] = answers[0]
                 tracker.advance(len(part))
         local = intercepts + values.sum(axis=1)
-        sizes = np.abs(values).mean(axis=(0, 2))
-        order = np.argsort(-sizes, kind="stable")
-        single = len(explained.outputs) == 1 and not explained.is_classifier
-        return LocalAttribution(
-            model=explained.name,
-            columns=explained.columns,
-            outputs=explained.outputs,
-            is_classifier=explained.is_classifier,
-            values=values[:, :, 0] if single else values,
+        return LocalAttribution.made_of(
+            question,
+            places,
+            values,
             base_values=intercepts.mean(axis=0),
             answers=local,
-            data=rows,
-            rows=places,
-            importance=pd.Series(
-                sizes[order], index=[explained.columns[i] for i in order], name="importance"
-            ),
             scale=explained.scale,
             explainer=f"ridge regression on {samples} neighbours of each row, by whether a column keeps its quarter of "
             "the numbers or its category",

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from modelyard.errors import InvalidInputError, UsageError, did_you_mean, listing
@@ -195,23 +194,12 @@ def _attribution(
     question: Question, places: NDArray[np.intp], values: Values, base: Values, scale: str, words: str,
     additivity: float, remarks: tuple[str, ...], started: float,
 ) -> Attribution:  # fmt: skip
-    explained = question.explained
-    sizes = np.abs(values).mean(axis=(0, 2))
-    order = np.argsort(-sizes, kind="stable")
-    single = len(explained.outputs) == 1 and not explained.is_classifier
-    return Attribution(
-        model=explained.name,
-        columns=explained.columns,
-        outputs=explained.outputs,
-        is_classifier=explained.is_classifier,
-        values=values[:, :, 0] if single else values,
+    return Attribution.made_of(
+        question,
+        places,
+        values,
         base_values=base,
         answers=base + values.sum(axis=1),
-        data=question.frame.iloc[places],
-        rows=places,
-        importance=pd.Series(
-            sizes[order], index=[explained.columns[place] for place in order], name="importance"
-        ),
         scale=scale,
         explainer=words,
         additivity=additivity,
