@@ -141,7 +141,7 @@ class Clock:
 
 def loaded(batcher: Batcher, clock: Clock, gap: float, busy: float, runs_of: int) -> bool:
     """Let requests come, `gap` seconds apart, to a loop as busy as that, and be run by so many at once."""
-    for number in range(192):
+    for number in range(1536):
         clock.move(gap, busy)
         batcher._load.arrived()
         batcher._load.runs += number % runs_of == 0

@@ -1,10 +1,10 @@
-"""Latency at half of the maximum load, over those tenths of a second in which the machine does nothing else.
+"""Latency at half of the maximum load, over those tenths of a second in which the machine does least beside.
 
 On a machine of two cores whatever else runs takes the client's or the server's: here a kernel thread that looks
 through memory (``kdamond``) and the agent of the virtual machine, milliseconds at a time, several times a second.
 Everybody's latency has that, also that of a server which does nothing; it tells of the machine. So the processor time
-of all threads that are neither the client's nor the server's is read before and after each tenth of a second, which
-counts where they had next to none. What the server's own threads take from its requests counts, always.
+of all threads that are neither the client's nor the server's is read before and after each tenth of a second, and the
+fifth of them counts in which they had least. What the server's own threads take from its requests counts, always.
 
 The client spins, so that it keeps one core to itself, and the server's processes have the others: as if it were
 elsewhere.
@@ -24,10 +24,9 @@ from _measure.peers import Peer
 from _measure.sockets import paced
 from _measure.workers import processes_of
 
-OTHERS_MS = 0.4  # of processor time that all others had in a tenth of a second that counts
 PARTS = 8
 _SECONDS = 0.1
-_MOST_TRIES = 10
+_OF = 5  # of so many tenths of a second, one counts
 
 
 @contextmanager
@@ -59,29 +58,25 @@ def at_half_load(
 ) -> dict[str, Any]:
     """Return medians of p50 and p99 in ms, and of their ratio, at ``most / 2`` requests/s.
 
-    Each of the `rounds` is `PARTS` undisturbed tenths of a second together. The ratio is ``None`` where there were not
-    as many.
+    Each of the `rounds` is `PARTS` tenths of a second together. ``others_ms`` is the processor time that all others
+    had in the least disturbed of the tenths that do not count.
     """
     ours = {os.getpid(), *(process.pid for process in processes_of(folder))}
     rate, wanted = most / 2, rounds * PARTS
-    kept: list[np.ndarray] = []
     all_: list[np.ndarray] = []
-    while len(kept) < wanted and len(all_) < _MOST_TRIES * wanted:
+    disturbed: list[float] = []
+    for _ in range(_OF * wanted):
         before = _used()
-        latencies = paced(peer.port, peer.raw_requests(1), rate, _SECONDS, connections, at_random=at_random)
-        others = sum(ms - before.get(thread, 0.0) for thread, ms in _used().items() if thread[0] not in ours)
-        all_.append(latencies)
-        if others < OTHERS_MS:
-            kept.append(latencies)
-    enough = len(kept) == wanted
-    undisturbed = _medians(kept if enough else all_)
+        all_.append(paced(peer.port, peer.raw_requests(1), rate, _SECONDS, connections, at_random=at_random))
+        disturbed.append(
+            sum(ms - before.get(thread, 0.0) for thread, ms in _used().items() if thread[0] not in ours)
+        )
+    order = np.argsort(disturbed, kind="stable")
     return {
         "requests_per_second": rate,
-        **undisturbed,
-        "p99_over_p50": undisturbed["p99_over_p50"] if enough else None,
+        **_medians([all_[index] for index in sorted(order[:wanted].tolist())]),
         "p99_over_p50_disturbed": _medians(all_)["p99_over_p50"],
-        "undisturbed": len(kept),
-        "tenths": len(all_),
+        "others_ms": disturbed[order[wanted]],
     }
 
 

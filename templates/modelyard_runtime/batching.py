@@ -27,8 +27,8 @@ _MEMORY = 0.95
 _ROUNDS = 20
 
 _PATIENCE_S = 150e-6
-_LOOKS = 64  # requests from one look at the load to the next
-_BUSY, _CALM = 0.85, 0.8  # of the loop's time; of the rate at which it was that
+_LOOKS, _LOOK_S = 64, 0.05  # from one look at the load to the next, at least: a burst alone is no load
+_BUSY, _CALM = 0.75, 0.8  # of the loop's time; of the rate at which it was that
 _APART = 0.75  # of the requests; where more are run alone, waiting is in vain
 
 
@@ -130,14 +130,17 @@ class _Load:
 
     def arrived(self) -> None:
         self._arrived += 1
-        if self._arrived < _LOOKS:
+        if self._arrived % _LOOKS:
             return
-        wall, cpu = time.perf_counter(), time.thread_time()
+        wall = time.perf_counter()
         seconds = wall - self._wall
-        rate, busy = _LOOKS / seconds, (cpu - self._cpu) / seconds
+        if seconds < _LOOK_S:
+            return
+        cpu = time.thread_time()
+        rate, busy = self._arrived / seconds, (cpu - self._cpu) / seconds
         if self.is_high:  # waiting keeps the loop busy: now the rate tells
-            self.is_high = rate > _CALM * self._rate and self.runs < _APART * _LOOKS
-        elif busy > _BUSY and self.runs < _LOOKS:
+            self.is_high = rate > _CALM * self._rate and self.runs < _APART * self._arrived
+        elif busy > _BUSY and self.runs < self._arrived:
             self.is_high, self._rate = True, rate
         self._arrived, self.runs, self._wall, self._cpu = 0, 0, wall, cpu
 
