@@ -221,7 +221,7 @@ def test_bad_targets_options_and_names_are_one_line_each(bundle: Bundle) -> None
 def test_a_plan_says_the_steps_and_starts_nothing(bundle: Bundle) -> None:
     plan = modelyard.plan(bundle, to="local", port=4321)
     assert "127.0.0.1:4321" in plan.steps[3]
-    assert plan.fit == ()
+    assert plan.fit.ok
     assert isinstance(modelyard.deploy(bundle, to="local", apply=False), type(plan))
     assert modelyard.yard().deployments == ()
 

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from modelyard.routing import traffic
     from modelyard.routing.replay import replay
     from modelyard.targets.deployment import deployment
-    from modelyard.targets.verbs import deploy, plan
+    from modelyard.targets.verbs import deploy, fit, plan, rehearse
     from modelyard.tuning import tune
 
 __all__ = [
-    "bundle", "compress", "contract", "cross_validate", "deploy", "deployment", "explain", "package", "plan", "predict",
-    "replay", "traffic", "tune", "yard",
+    "bundle", "compress", "contract", "cross_validate", "deploy", "deployment", "explain", "fit", "package", "plan",
+    "predict", "rehearse", "replay", "traffic", "tune", "yard",
 ]  # fmt: skip
 
 _STAGE_OF = {
@@ -38,9 +38,11 @@ _STAGE_OF = {
     "deploy": "targets",
     "deployment": "targets",
     "explain": "explanation",
+    "fit": "targets",
     "package": "packaging",
     "plan": "targets",
     "predict": "batch",
+    "rehearse": "targets",
     "replay": "routing.replay",
     "traffic": "routing",
     "tune": "tuning",

@@ -34,6 +34,14 @@ def deploy_parser(target: str | None) -> LineParser:
     )
     parser.add_argument("--plan", action="store_true", help="show what would be done, and do nothing")
     parser.add_argument(
+        "--fit", action="store_true", help="show whether it fits, and what would help; do nothing else"
+    )
+    parser.add_argument(
+        "--rehearse",
+        action="store_true",
+        help="run the target's handler here, under its limits, on the golden rows; do nothing else",
+    )
+    parser.add_argument(
         "--rotate-token",
         action="store_true",
         help="give the deployment of that name a new token, and do nothing else",
@@ -106,14 +114,26 @@ class DeployMagics(VerbMagics):
         holds_one = _NAME.fullmatch(named) and isinstance(self.namespace.get(named), Bundle)
         options = {field.name: getattr(arguments, field.name) for field in option_fields(targets[target])}
         if arguments.rotate_token:
-            if arguments.plan or arguments.replace or arguments.apply:
+            if arguments.replace or arguments.apply or _looks(arguments):
                 raise UsageError(
-                    "%deploy: --rotate-token deploys nothing; leave --plan, --replace and --apply out"
+                    "%deploy: --rotate-token deploys nothing; leave --plan, --fit, --rehearse, --replace "
+                    "and --apply out"
                 )
             name = self.namespace[named].name if holds_one else named.partition(":")[0]
             return _Rotation("deployment", (repr(arguments.name or name),))
+        positional = (named if holds_one else repr(named),)
+        looks = _looks(arguments)
+        if len(looks) > 1:
+            raise UsageError(f"%deploy: --{looks[0]} and --{looks[1]} are two questions; ask them one by one")
+        if looks in (["fit"], ["rehearse"]):
+            return Call(looks[0], positional, {"to": target, **options})
         keywords = {"to": target, "name": arguments.name, **options}
-        if arguments.plan:
-            return Call("plan", (named if holds_one else repr(named),), keywords)
+        if looks:
+            return Call("plan", positional, keywords)
         keywords |= {"apply": arguments.apply or None, "replace": arguments.replace or None}
-        return Call("deploy", (named if holds_one else repr(named),), keywords)
+        return Call("deploy", positional, keywords)
+
+
+def _looks(arguments: argparse.Namespace) -> list[str]:
+    """Return which of the flags were given that only look."""
+    return [flag for flag in ("plan", "fit", "rehearse") if getattr(arguments, flag)]

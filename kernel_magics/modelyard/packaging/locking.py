@@ -149,8 +149,8 @@ def _installed(name: str) -> bool:
     return True
 
 
-def _closed(names: Iterable[str]) -> list[str]:
-    """Return the lines for `names` and, transitively, what they require."""
+def required(names: Iterable[str]) -> list[str]:
+    """Return `names` and, transitively, what they require, as far as it is installed here."""
     found: set[str] = set()
     waiting: list[str] = [canonicalize_name(name) for name in names]
     while waiting:
@@ -159,4 +159,9 @@ def _closed(names: Iterable[str]) -> list[str]:
             continue  # required, but not installed: a part that this environment runs without
         found.add(name)
         waiting.extend(_requirements(name))
-    return [_line(name) for name in sorted(found)]
+    return sorted(found)
+
+
+def _closed(names: Iterable[str]) -> list[str]:
+    """Return the lines for `names` and, transitively, what they require."""
+    return [_line(name) for name in required(names)]

@@ -2,19 +2,25 @@
 
 from modelyard.registry import targets
 from modelyard.targets.deployment import Deployment, deployment, deployments
+from modelyard.targets.fitting import Fit
 from modelyard.targets.plan import Plan
 from modelyard.targets.protocol import Endpoint, Status, Target
-from modelyard.targets.verbs import deploy, plan
+from modelyard.targets.rehearsing.result import Rehearsal
+from modelyard.targets.verbs import deploy, fit, plan, rehearse
 
 __all__ = [
     "Deployment",
     "Endpoint",
+    "Fit",
     "Plan",
+    "Rehearsal",
     "Status",
     "Target",
     "deploy",
     "deployment",
     "deployments",
+    "fit",
     "plan",
+    "rehearse",
     "targets",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import sys
 import time
@@ -17,8 +18,10 @@ import yaml
 from modelyard.errors import DeploymentError, UsageError
 from modelyard.limits import Limits
 from modelyard.packaging import Bundle
+from modelyard.packaging.locking import pinned, required
 from modelyard.progress import Tracker, track
 from modelyard.targets import processes
+from modelyard.targets.artifact import Artifact, Server, bundle_components, installed_components
 from modelyard.targets.connection import connect
 from modelyard.targets.local_traffic import (
     add_variant,
@@ -34,7 +37,7 @@ from modelyard.targets.protocol import STATE_KEPT, Endpoint, State, Status
 from modelyard.targets.traffic import Routed
 from modelyard_router import workers
 from modelyard_router.policy import Policy, PolicyFile, Variant
-from modelyard_runtime.access import HASHES_FILE, token_hash
+from modelyard_runtime.access import HASHES_FILE, SWITCH, token_hash
 from modelyard_runtime.bundle_format import MODEL_FOLDER
 from modelyard_runtime.child import SITE
 from modelyard_runtime.doors import ROUTER
@@ -101,42 +104,36 @@ class LocalTarget:
             },
         )
 
+    def make(self, bundle: Bundle, folder: Path) -> Artifact:
+        home, port = _home(bundle, folder), processes.free_port()
+        if _holds_python(bundle):
+            make_site(folder / "site", bundle.lock, bundle.tag)
+        told = {SWITCH: "off", STATE_FOLDER: str(folder / STATE_KEPT)}
+        (folder / STATE_KEPT).mkdir(mode=0o700)
+        return Artifact(
+            components=(
+                *bundle_components(bundle.path),
+                *installed_components(required([*pinned(bundle.lock), "bentoml"])),
+            ),
+            handler=Server(
+                "bentoml", _serving(bundle, port), port,
+                env=processes.environment(folder, _environment(bundle, folder, home, self._workers(None)) | told),
+            ),
+            python=f"{sys.version_info[0]}.{sys.version_info[1]}",
+            architecture=platform.machine(),
+        )  # fmt: skip
+
     def apply(self, bundle: Bundle, name: str, folder: Path, token: str, previous: State | None) -> Endpoint:
         port = self._port(previous)
-        home = folder / "home"
-        shutil.copytree(bundle.path, home / "bentos" / bundle.name / str(bundle.version))
-        (home / "bentos" / bundle.name / "latest").write_text(str(bundle.version), encoding="utf-8")
+        home = _home(bundle, folder)
         _write_hash(folder, token)
         install_router(folder)
         kept = folder / STATE_KEPT
         kept.mkdir(mode=0o700, exist_ok=True)
         workers = self._workers(previous)
-        argv = [
-            sys.executable,
-            "-P",
-            "-m",
-            "bentoml",
-            "serve",
-            bundle.tag,
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(port),
-        ]
-        env = processes.environment(
-            folder,
-            {
-                "BENTOML_HOME": str(home),
-                "BENTOML_DO_NOT_TRACK": "True",
-                "BENTOML_CONFIG_OVERRIDES": json.dumps(
-                    {"services": {_service(bundle): {"workers": workers}}}
-                ),
-                HASHES_FILE: str(folder / _HASHES),
-                STATE_FOLDER: str(kept),
-                ROUTER: str(folder),
-                **({SITE: str(folder / "site")} if _holds_python(bundle) else {}),
-            },
-        )
+        argv = [sys.executable, "-P", "-m", "bentoml", *_serving(bundle, port)]
+        told = {HASHES_FILE: str(folder / _HASHES), STATE_FOLDER: str(kept), ROUTER: str(folder)}
+        env = processes.environment(folder, _environment(bundle, folder, home, workers) | told)
         state = {
             "folder": str(folder),
             "port": port,
@@ -243,6 +240,29 @@ class LocalTarget:
 
     def remove(self, state: State) -> None:
         self.stop(state)
+
+
+def _home(bundle: Bundle, folder: Path) -> Path:
+    """Copy the Bento into a BentoML home of its own, beneath `folder`; return that home."""
+    home = folder / "home"
+    shutil.copytree(bundle.path, home / "bentos" / bundle.name / str(bundle.version))
+    (home / "bentos" / bundle.name / "latest").write_text(str(bundle.version), encoding="utf-8")
+    return home
+
+
+def _serving(bundle: Bundle, port: int) -> tuple[str, ...]:
+    """Return what BentoML's command is given."""
+    return "serve", bundle.tag, "--host", "127.0.0.1", "--port", str(port)
+
+
+def _environment(bundle: Bundle, folder: Path, home: Path, workers: int) -> dict[str, str]:
+    """Return what the server is told, whoever may ask it."""
+    return {
+        "BENTOML_HOME": str(home),
+        "BENTOML_DO_NOT_TRACK": "True",
+        "BENTOML_CONFIG_OVERRIDES": json.dumps({"services": {_service(bundle): {"workers": workers}}}),
+        **({SITE: str(folder / "site")} if _holds_python(bundle) else {}),
+    }
 
 
 def _write_hash(folder: Path, token: str) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelyard.limits import Limits
 from modelyard.presentation import Result, Table
+from modelyard.targets.fitting import Fit
 
 
 @dataclass(frozen=True, repr=False)
@@ -18,8 +18,8 @@ class Plan(Result):
     ----------
     steps : tuple of str
         What will be done, in order.
-    fit : tuple of str
-        Each limit of the place that the bundle breaks; empty where it fits.
+    fit : Fit or None
+        The limits of the place, and whether the bundle keeps them; ``None`` until somebody has looked.
     cost : str
         What it costs.
     security : tuple of str
@@ -35,19 +35,19 @@ class Plan(Result):
     bundle: str
     steps: tuple[str, ...]
     cost: str
-    fit: tuple[str, ...] = ()
+    fit: Fit | None = None
     security: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
 
     def sentence(self) -> str:
-        fits = "fits" if not self.fit else f"does not fit: {self.fit[0]}"
+        fits = "fits" if self.fit is None or self.fit.ok else f"does not fit: {self.fit.broken[0]}"
         return f"plan: {self.bundle} to {self.target} as {self.name!r}, {len(self.steps)} steps; it {fits}"
 
     def table(self) -> Table:
         return Table(("step", "what"), tuple((str(n), step) for n, step in enumerate(self.steps, 1)))
 
     def notes(self) -> Sequence[str]:
-        return (f"cost: {self.cost}", *self.fit, *self.security)
+        return (f"cost: {self.cost}", *(self.fit.notes() if self.fit else ()), *self.security)
 
     def payload(self) -> dict[str, Any]:
         return {
@@ -55,28 +55,8 @@ class Plan(Result):
             "name": self.name,
             "bundle": self.bundle,
             "steps": list(self.steps),
-            "fit": list(self.fit),
+            "fit": self.fit.payload() if self.fit else None,
             "cost": self.cost,
             "security": list(self.security),
             "files": dict(self.files),
         }
-
-
-def misfits(limits: Limits, *, unpacked_bytes: int, python: str, architecture: str) -> tuple[str, ...]:
-    """Return each limit that a bundle of this size, for this Python and architecture, breaks.
-
-    >>> misfits(Limits("a manual", "2026-01-01", unpacked_bytes=10), unpacked_bytes=11, python="3.11",
-    ...         architecture="x86_64")
-    ('11 bytes unpacked, the place takes 10 (a manual, 2026-01-01)',)
-    >>> misfits(Limits("a manual", "2026-01-01", unpacked_bytes=10), unpacked_bytes=10, python="3.11",
-    ...         architecture="x86_64")
-    ()
-    """
-    broken = []
-    if limits.unpacked_bytes is not None and unpacked_bytes > limits.unpacked_bytes:
-        broken.append(f"{unpacked_bytes} bytes unpacked, the place takes {limits.unpacked_bytes}")
-    if limits.pythons is not None and python not in limits.pythons:
-        broken.append(f"packaged under Python {python}, the place has {', '.join(limits.pythons)}")
-    if limits.architectures is not None and architecture not in limits.architectures:
-        broken.append(f"made on {architecture}, the place has {', '.join(limits.architectures)}")
-    return tuple(f"{finding} ({limits.source}, {limits.as_of})" for finding in broken)

@@ -11,6 +11,7 @@ from modelyard.errors import UsageError, did_you_mean, listing
 from modelyard.limits import Limits
 from modelyard.packaging import Bundle
 from modelyard.registry import targets
+from modelyard.targets.artifact import Artifact
 from modelyard.targets.plan import Plan
 
 Health = Literal["ready", "starting", "stopped", "down"]
@@ -46,18 +47,32 @@ class Target(Protocol):
     default, and ``metadata={"help": ...}`` says what it means. It is registered by one line in the
     entry-point group ``modelyard.targets``. `modelyard.testing.TargetContract` tests these promises:
 
-    - `plan` writes nothing and calls nobody.
+    - `plan` writes nothing and calls nobody; `make` writes into its folder only.
+    - What `make` makes answers the golden rows as the bundle does, within `limits`.
     - `apply` returns when the endpoint answers, or raises and leaves nothing behind.
     - `status` never raises, whatever became of the endpoint.
     - `stop`, `start` and `remove` may be called twice; the second call changes nothing.
     """
 
-    limits: ClassVar[Limits]
+    #: What the place takes; an option, such as the memory that is asked for, may narrow it.
+    @property
+    def limits(self) -> Limits: ...
+
     #: Costs nothing and stays on this machine: ``deploy`` acts at once.
     acts_at_once: ClassVar[bool]
 
     def plan(self, bundle: Bundle, name: str) -> Plan:
         """Say what `apply` will do."""
+        ...
+
+    def make(self, bundle: Bundle, folder: Path) -> Artifact:
+        """Make what goes to the place, in `folder`, which is empty; the same files from the same bundle.
+
+        Raises
+        ------
+        DeploymentError
+            It cannot be made here.
+        """
         ...
 
     def apply(self, bundle: Bundle, name: str, folder: Path, token: str, previous: State | None) -> Endpoint:

@@ -1,10 +1,12 @@
-"""Plan and deploy: a bundle goes to a target."""
+"""Fit, rehearse, plan and deploy: a bundle goes to a target."""
 
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace as replaced
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,13 @@ from modelyard.catalog import Record, Yard, checked_name, open_yard
 from modelyard.errors import BundleError, DeploymentError, NameTakenError
 from modelyard.packaging import Bundle
 from modelyard.packaging import bundle as find_bundle
+from modelyard.targets.artifact import Artifact
 from modelyard.targets.deployment import Deployment, deployment_lock, replaced_folder
+from modelyard.targets.fitting import Fit, fit_of
 from modelyard.targets.plan import Plan
 from modelyard.targets.protocol import STATE_KEPT, State, make_target
+from modelyard.targets.rehearsing.rehearsal import rehearsed
+from modelyard.targets.rehearsing.result import Rehearsal
 from modelyard.targets.tokens import forget_token, make_token
 from modelyard_runtime.predictor import class_key
 
@@ -35,8 +41,59 @@ def plan(bundle: Bundle | str, to: str = "local", name: str | None = None, **opt
     """
     chosen = _bundle(bundle)
     target = make_target(to, options)
-    planned: Plan = target.plan(chosen, checked_name(name or chosen.name, "deployment"))
-    return planned
+    return _planned(chosen, to, target, checked_name(name or chosen.name, "deployment"))
+
+
+def fit(bundle: Bundle | str, to: str = "local", **options: Any) -> Fit:
+    """Make what would go to a target, in a folder of its own, and hold it against the target's limits.
+
+    Parameters
+    ----------
+    bundle, to, **options
+        As for `plan`.
+
+    Raises
+    ------
+    DeploymentError
+        It cannot be made here.
+    """
+    chosen = _bundle(bundle)
+    target = make_target(to, options)
+    with _made(target, chosen) as artifact:
+        return fit_of(chosen.tag, to, target.limits, artifact)
+
+
+def rehearse(bundle: Bundle | str, to: str = "local", **options: Any) -> Rehearsal:
+    """Run a target's real handler here, under the target's limits, and let it answer the golden rows.
+
+    Parameters
+    ----------
+    bundle, to, **options
+        As for `plan`.
+
+    Raises
+    ------
+    DeploymentError
+        What would be run cannot be made here. Whatever goes wrong after that is a finding.
+    """
+    chosen = _bundle(bundle)
+    target = make_target(to, options)
+    with _made(target, chosen) as artifact:
+        return rehearsed(chosen, to, target.limits, artifact)
+
+
+@contextmanager
+def _made(target: Any, bundle: Bundle) -> Iterator[Artifact]:
+    with tempfile.TemporaryDirectory(prefix="modelyard-") as folder:
+        yield target.make(bundle, Path(folder))
+
+
+def _planned(bundle: Bundle, to: str, target: Any, name: str) -> Plan:
+    planned: Plan = target.plan(bundle, name)
+    if not target.limits.has_any:
+        return replaced(planned, fit=Fit(bundle.tag, to, f"{target.limits.source}, {target.limits.as_of}"))
+    with _made(target, bundle) as artifact:
+        return replaced(planned, fit=fit_of(bundle.tag, to, target.limits, artifact))
 
 
 def deploy(
@@ -74,11 +131,11 @@ def deploy(
     chosen = _bundle(bundle)
     target = make_target(to, options)
     name = checked_name(name or chosen.name, "deployment")
-    planned: Plan = target.plan(chosen, name)
+    planned = _planned(chosen, to, target, name)
     if not (target.acts_at_once if apply is None else apply):
         return planned
-    if planned.fit:
-        raise DeploymentError(f"{chosen.tag} does not fit {to}: {planned.fit[0]}")
+    if planned.fit is not None and not planned.fit.ok:
+        raise DeploymentError(planned.fit.sentence())
     yard = open_yard()
     with deployment_lock(yard, name):
         return _deployed(yard, chosen, to, target, name, replace)
