@@ -160,6 +160,7 @@ def test_a_journal_whose_last_line_was_cut_off_is_read(cloud: Cloud, tmp_path: P
     path = tmp_path / "calls.jsonl"
     path.write_text(path.read_text() + '{"made": {"dig')
     assert take_back(cloud, tmp_path, everything=True) == ("delete function", "delete role")
+    assert take_back(cloud, tmp_path, everything=True) == ()
 
 
 def test_a_plan_shows_its_calls_as_json_without_the_bytes() -> None:

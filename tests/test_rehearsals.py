@@ -31,6 +31,7 @@ from modelyard.limits import Limits
 from modelyard.targets import Endpoint, Plan, Status
 from modelyard.targets.artifact import Artifact, Component, Function, bundle_components, installed_components
 from modelyard.packaging.locking import pinned
+from modelyard.targets.cost import nothing
 
 HANDLER = """
 import json, os, socket, sys, time
@@ -62,8 +63,8 @@ class Moonbase:
             f"{sys.version_info[0]}.{sys.version_info[1]}", platform.machine(),
         )
 
-    def plan(self, bundle, name):
-        return Plan("moonbase", name, bundle.tag, ("fly there",), "a fortune")
+    def plan(self, bundle, name, artifact, live):
+        return Plan("moonbase", name, bundle.tag, ("fly there",), nothing("it is a moonbase of friends"))
 '''
 
 
@@ -235,11 +236,20 @@ def test_a_folder_of_installed_distributions_is_taken_apart(tmp_path: Path) -> N
     assert found == {"a-b": 5, "other files": 2 + 21}
 
 
+def test_the_plan_of_a_strangers_target_says_whether_it_fits(bundle: Bundle, moonbase: str) -> None:
+    plan = modelyard.plan(bundle, to=moonbase)
+    assert plan.fit.ok
+    assert plan.fit.components
+    assert isinstance(modelyard.deploy(bundle, to=moonbase), type(plan)), (
+        "it leaves this machine: nothing is done"
+    )
+
+
 def test_the_magic_asks_one_question_at_a_time(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     shell = InteractiveShell.instance()
     shell.run_line_magic("load_ext", "modelyard")
     shell.user_ns["iris"] = bundle
     found = shell.run_line_magic("deploy", "iris --to local --fit")
     assert (found.kind, found.ok) == ("fit", True)
-    with pytest.raises(modelyard.errors.UsageError, match=r"--fit and --rehearse are two questions"):
+    with pytest.raises(modelyard.errors.UsageError, match=r"--fit and --rehearse are two things"):
         shell.run_line_magic("deploy", "iris --to local --fit --rehearse")

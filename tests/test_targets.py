@@ -218,6 +218,20 @@ def test_bad_targets_options_and_names_are_one_line_each(bundle: Bundle) -> None
     assert modelyard.yard().deployments == ()
 
 
+def test_undo_lets_answer_again_what_was_replaced_and_then_leaves_nothing(bundle: Bundle) -> None:
+    first = modelyard.deploy(bundle, to="local", name="undone")
+    other = make_pipeline(StandardScaler(), LogisticRegression(C=0.001)).fit(X, y)
+    second = modelyard.deploy(modelyard.package(other, X, y, name="cancer"), name="undone", replace=True)
+    assert np.abs(second.predict_proba(X) - other.predict_proba(X)).max() < 1e-5
+    back = second.undo()
+    assert (back.url, back.bundle, back.token) == (first.url, bundle.tag, first.token)
+    assert np.abs(back.predict_proba(X) - MODEL.predict_proba(X)).max() < 1e-5
+    assert modelyard.undo("undone") is None
+    assert modelyard.yard().deployments == ()
+    with pytest.raises(UnknownNameError, match=r"no deployment named 'undone'"):
+        modelyard.undo("undone")
+
+
 def test_a_plan_says_the_steps_and_starts_nothing(bundle: Bundle) -> None:
     plan = modelyard.plan(bundle, to="local", port=4321)
     assert "127.0.0.1:4321" in plan.steps[3]

@@ -198,7 +198,7 @@ def test_the_magic_says_which_call_it_stands_for_and_refuses_what_does_not_go_to
 ) -> None:
     code = shell.run_line_magic("deploy", "churn --rotate-token --show-code")
     assert repr(code) == "modelyard.deployment('churn').rotate_token()"
-    with pytest.raises(UsageError, match=r"--rotate-token deploys nothing; leave --plan"):
+    with pytest.raises(UsageError, match=r"--rotate-token and --replace are two things"):
         shell.run_line_magic("deploy", "churn --rotate-token --replace")
     with pytest.raises(UnknownNameError, match=r"no deployment named 'churn'"):
         shell.run_line_magic("deploy", "churn --rotate-token")

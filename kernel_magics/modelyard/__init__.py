@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from modelyard.routing import traffic
     from modelyard.routing.replay import replay
     from modelyard.targets.deployment import deployment
-    from modelyard.targets.verbs import deploy, fit, plan, rehearse
+    from modelyard.targets.verbs import deploy, fit, plan, rehearse, undo
     from modelyard.tuning import tune
 
 __all__ = [
     "bundle", "compress", "contract", "cross_validate", "deploy", "deployment", "explain", "fit", "package", "plan",
-    "predict", "rehearse", "replay", "traffic", "tune", "yard",
+    "predict", "rehearse", "replay", "traffic", "tune", "undo", "yard",
 ]  # fmt: skip
 
 _STAGE_OF = {
@@ -46,6 +46,7 @@ _STAGE_OF = {
     "replay": "routing.replay",
     "traffic": "routing",
     "tune": "tuning",
+    "undo": "targets",
     "yard": "monitoring",
 }
 

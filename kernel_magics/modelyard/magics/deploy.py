@@ -42,6 +42,11 @@ def deploy_parser(target: str | None) -> LineParser:
         help="run the target's handler here, under its limits, on the golden rows; do nothing else",
     )
     parser.add_argument(
+        "--undo",
+        action="store_true",
+        help="take back what the newest deploy of that name did, and do nothing else",
+    )
+    parser.add_argument(
         "--rotate-token",
         action="store_true",
         help="give the deployment of that name a new token, and do nothing else",
@@ -113,27 +118,27 @@ class DeployMagics(VerbMagics):
         named = arguments.bundle
         holds_one = _NAME.fullmatch(named) and isinstance(self.namespace.get(named), Bundle)
         options = {field.name: getattr(arguments, field.name) for field in option_fields(targets[target])}
-        if arguments.rotate_token:
-            if arguments.replace or arguments.apply or _looks(arguments):
-                raise UsageError(
-                    "%deploy: --rotate-token deploys nothing; leave --plan, --fit, --rehearse, --replace "
-                    "and --apply out"
-                )
-            name = self.namespace[named].name if holds_one else named.partition(":")[0]
-            return _Rotation("deployment", (repr(arguments.name or name),))
         positional = (named if holds_one else repr(named),)
-        looks = _looks(arguments)
-        if len(looks) > 1:
-            raise UsageError(f"%deploy: --{looks[0]} and --{looks[1]} are two questions; ask them one by one")
-        if looks in (["fit"], ["rehearse"]):
-            return Call(looks[0], positional, {"to": target, **options})
+        asked = _instead(arguments)
+        if len(asked) > 1 or (asked and (arguments.replace or arguments.apply)):
+            flags = [
+                f"--{flag}" for flag in (*asked, *(f for f in ("replace", "apply") if getattr(arguments, f)))
+            ]
+            raise UsageError(f"%deploy: {flags[0]} and {flags[1]} are two things; type them one by one")
+        if asked in (["undo"], ["rotate-token"]):
+            name = self.namespace[named].name if holds_one else named.partition(":")[0]
+            chosen = (repr(arguments.name or name),)
+            return Call("undo", chosen) if asked == ["undo"] else _Rotation("deployment", chosen)
+        if asked in (["fit"], ["rehearse"]):
+            return Call(asked[0], positional, {"to": target, **options})
         keywords = {"to": target, "name": arguments.name, **options}
-        if looks:
+        if asked:
             return Call("plan", positional, keywords)
         keywords |= {"apply": arguments.apply or None, "replace": arguments.replace or None}
         return Call("deploy", positional, keywords)
 
 
-def _looks(arguments: argparse.Namespace) -> list[str]:
-    """Return which of the flags were given that only look."""
-    return [flag for flag in ("plan", "fit", "rehearse") if getattr(arguments, flag)]
+def _instead(arguments: argparse.Namespace) -> list[str]:
+    """Return which of the flags were given that do something else than deploy."""
+    flags = ("plan", "fit", "rehearse", "undo", "rotate-token")
+    return [flag for flag in flags if getattr(arguments, flag.replace("-", "_"))]

@@ -108,6 +108,10 @@ class Bundle(Result):
         """The lines of the lock: what must be installed where the model runs."""
         return (self.model_folder / "lock.txt").read_text(encoding="utf-8").splitlines()
 
+    def door_lock(self, door: str) -> list[str]:
+        """Return the lines of the lock of a door, such as ``asgi``: what it adds to `lock`."""
+        return (self.model_folder / f"lock-{door}.txt").read_text(encoding="utf-8").splitlines()
+
     @property
     def digest(self) -> str:
         """The bundle's identity: SHA-256 of its canonical manifest."""

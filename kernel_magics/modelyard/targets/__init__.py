@@ -6,7 +6,7 @@ from modelyard.targets.fitting import Fit
 from modelyard.targets.plan import Plan
 from modelyard.targets.protocol import Endpoint, Status, Target
 from modelyard.targets.rehearsing.result import Rehearsal
-from modelyard.targets.verbs import deploy, fit, plan, rehearse
+from modelyard.targets.verbs import deploy, fit, plan, rehearse, undo
 
 __all__ = [
     "Deployment",
@@ -23,4 +23,5 @@ __all__ = [
     "plan",
     "rehearse",
     "targets",
+    "undo",
 ]

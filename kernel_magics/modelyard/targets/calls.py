@@ -48,6 +48,8 @@ class Call:
         What takes it back.
     settled : Settled, optional
         What must be so before the next call.
+    not_yet : str, optional
+        The code of the failure that says that an earlier call has not reached everywhere yet: it is tried again.
     """
 
     says: str
@@ -59,6 +61,7 @@ class Call:
     found: Call | None = None
     undo: Call | None = None
     settled: Settled | None = None
+    not_yet: str | None = None
 
     @property
     def title(self) -> str:

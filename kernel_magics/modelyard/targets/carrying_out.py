@@ -13,6 +13,7 @@ from modelyard.targets.calls import Call, CallFailed, Content, Send, Settled, at
 from modelyard.targets.journal import Journal, Made
 
 _POLL_S = 0.5
+_REACHED_S = 30.0
 
 Contents = Callable[[Content], bytes]
 
@@ -50,7 +51,7 @@ def _make(call: Call, send: Send, journal: Journal, contents: Contents) -> None:
     was_begun = call.digest in journal.begun
     journal.note_begun(call.digest)
     try:
-        answer = send(call.service, call.operation, filled(call.parameters, journal.named, contents))
+        answer = _sent(call, send, filled(call.parameters, journal.named, contents))
     except CallFailed as failed:
         if call.found is None or failed.code != call.exists:
             raise
@@ -65,6 +66,18 @@ def _make(call: Call, send: Send, journal: Journal, contents: Contents) -> None:
             "parameters": parameters, "gone": call.undo.exists,
         }  # fmt: skip
     journal.note_made(Made(call.digest, call.says, named, back))
+
+
+def _sent(call: Call, send: Send, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Make one call; again and again for a while where what it needs was made a moment ago and is not yet seen."""
+    deadline = time.monotonic() + _REACHED_S
+    while True:
+        try:
+            return send(call.service, call.operation, parameters)
+        except CallFailed as failed:
+            if failed.code != call.not_yet or time.monotonic() > deadline:
+                raise
+        time.sleep(_POLL_S)
 
 
 def _wait(settled: Settled, send: Send, named: Mapping[str, Any], contents: Contents) -> None:

@@ -84,7 +84,7 @@ class Deployment(Result):
         if record is None:
             return Status("down", "removed")
         if record.payload["desired"] == "starting":
-            return Status("down", "its deploy was interrupted; remove() it, or deploy with --replace")
+            return Status("down", "its deploy was interrupted; type it again to go on, or undo() it")
         status: Status = make_target(self.target, {}).status(record.payload["state"])
         if status.health == "down" and record.payload["desired"] == "stopped":
             return Status("stopped", "start() makes it answer again")
@@ -152,6 +152,11 @@ class Deployment(Result):
             make_target(self.target, {}).stop(record.payload["state"])
         return self.status()
 
+    def undo(self) -> Deployment | None:
+        """Take back what the newest deploy of this name did: `modelyard.undo` of its name."""
+        back: Deployment | None = import_module("modelyard").undo(self.name)
+        return back
+
     def rotate_token(self) -> Deployment:
         """Make a new token and return this deployment; the token before is refused within two seconds.
 
@@ -194,7 +199,7 @@ class Deployment(Result):
     def notes(self) -> tuple[str, ...]:
         return (
             f"from the shell: curl -H @{self.header_file} {self.url}/schema",
-            "from Python: .predict(X), .status(), .traffic(), .stop(), .start(), .rotate_token(), .remove()",
+            "from Python: .predict(X), .status(), .traffic(), .stop(), .start(), .undo(), .rotate_token(), .remove()",
         )
 
     def payload(self) -> dict[str, Any]:

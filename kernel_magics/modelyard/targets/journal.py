@@ -60,8 +60,11 @@ class Journal:
         self.begun: set[str] = set()
         self.settled: set[str] = set()
         self._is_complete = True
+        self._gap = ""
         if self._path.is_file():
-            for line in self._path.read_text(encoding="utf-8").splitlines():
+            text = self._path.read_text(encoding="utf-8")
+            self._gap = "\n" if text and not text.endswith("\n") else ""
+            for line in text.splitlines():
                 try:
                     self._take(json.loads(line))
                 except ValueError:
@@ -99,9 +102,10 @@ class Journal:
 
     def _note(self, line: dict[str, Any]) -> None:
         with self._path.open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps(line) + "\n")
+            lines.write(f"{self._gap}{json.dumps(line)}\n")
             lines.flush()
             os.fsync(lines.fileno())
+        self._gap = ""
         self._take(line)
 
     def _take(self, line: dict[str, Any]) -> None:

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import shutil
 import sys
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-import httpx
 import yaml
 
 from modelyard.errors import DeploymentError, UsageError
 from modelyard.limits import Limits
 from modelyard.packaging import Bundle
 from modelyard.packaging.locking import pinned, required
-from modelyard.progress import Tracker, track
 from modelyard.targets import processes
+from modelyard.targets.answering import at, lets_in, ready_digest, wait_until_ready
 from modelyard.targets.artifact import Artifact, Server, bundle_components, installed_components
-from modelyard.targets.connection import connect
+from modelyard.targets.cost import nothing
 from modelyard.targets.local_traffic import (
     add_variant,
     first_policy,
@@ -33,18 +30,17 @@ from modelyard.targets.local_traffic import (
     shares_told,
 )
 from modelyard.targets.plan import Plan
-from modelyard.targets.protocol import STATE_KEPT, Endpoint, State, Status
+from modelyard.targets.protocol import STATE_KEPT, Endpoint, Live, State, Status
+from modelyard.targets.tokens import write_hash
 from modelyard.targets.traffic import Routed
 from modelyard_router import workers
 from modelyard_router.policy import Policy, PolicyFile, Variant
-from modelyard_runtime.access import HASHES_FILE, SWITCH, token_hash
+from modelyard_runtime.access import HASHES_FILE, SWITCH
 from modelyard_runtime.bundle_format import MODEL_FOLDER
 from modelyard_runtime.child import SITE
 from modelyard_runtime.doors import ROUTER
 from modelyard_runtime.metrics import STATE_FOLDER
 
-_POLL_S = 0.02
-_PROBE_TIMEOUT_S = 2.0
 _LOG_LINES = 3
 _HASHES = "token_hashes"
 _MOST_WORKERS = 64
@@ -65,7 +61,9 @@ class LocalTarget:
     )
     timeout: float = field(default=60.0, metadata={"help": "how long to wait until it answers", "unit": "s"})
 
-    def plan(self, bundle: Bundle, name: str) -> Plan:
+    def plan(
+        self, bundle: Bundle, name: str, artifact: Artifact | None = None, live: Live | None = None
+    ) -> Plan:
         where = f"127.0.0.1:{self.port}" if self.port else "a free port of 127.0.0.1"
         trust = bundle.manifest["trust"]
         in_child = _holds_python(bundle)
@@ -87,7 +85,7 @@ class LocalTarget:
                 ),
                 "wait until it answers that the model is loaded",
             ),
-            cost="nothing: it runs on this machine",
+            cost=nothing("it runs on this machine"),
             security=(
                 "plain HTTP, reached from this machine only; every path but /healthz and /readyz wants the token",
                 *(
@@ -102,6 +100,10 @@ class LocalTarget:
                 f"{STATE_KEPT}/": "counters, and the log of requests and answers; kept when it is replaced",
                 **({"site/": "links to the distributions of the lock"} if in_child else {}),
             },
+            changes=() if live is None else (f"what answers: {live.bundle}, then {bundle.tag}",),
+            undo=("stop it and take everything of it away",)
+            if live is None
+            else (f"let {live.bundle} answer again, at the same URL",),
         )
 
     def make(self, bundle: Bundle, folder: Path) -> Artifact:
@@ -124,9 +126,9 @@ class LocalTarget:
         )  # fmt: skip
 
     def apply(self, bundle: Bundle, name: str, folder: Path, token: str, previous: State | None) -> Endpoint:
-        port = self._port(previous)
+        port = processes.chosen_port(self.port, previous)
         home = _home(bundle, folder)
-        _write_hash(folder, token)
+        write_hash(folder / _HASHES, token)
         install_router(folder)
         kept = folder / STATE_KEPT
         kept.mkdir(mode=0o700, exist_ok=True)
@@ -146,24 +148,10 @@ class LocalTarget:
         }
         policy = first_policy(folder, bundle)
         try:
-            return Endpoint(_at(port), self.start(state))
+            return Endpoint(at(port), self.start(state))
         except BaseException:
             PolicyFile(folder).withdraw(policy)
             raise
-
-    def _port(self, previous: State | None) -> int:
-        if self.port is None:
-            before = (previous or {}).get("port")
-            return before if before and processes.is_free(before) else processes.free_port()
-        if not 1024 <= self.port <= 65535:
-            raise UsageError(
-                f"port {self.port} cannot be; choose one from 1024 to 65535, or leave --port out"
-            )
-        if not processes.is_free(self.port):
-            raise DeploymentError(
-                f"port {self.port} of 127.0.0.1 is taken; choose another --port, or leave it out"
-            )
-        return self.port
 
     def _workers(self, previous: State | None) -> int:
         if self.workers is None:
@@ -177,9 +165,9 @@ class LocalTarget:
     def status(self, state: State) -> Status:
         if "port" not in state:
             return Status("down", "it was never started")
-        ready = _ready_digest(state["port"])
+        ready = ready_digest(state["port"])
         if ready == state["digest"]:
-            return Status("ready", f"answers at {_at(state['port'])}{shares_told(state)}")
+            return Status("ready", f"answers at {at(state['port'])}{shares_told(state)}")
         if ready is not None:
             return Status("down", f"something else answers on port {state['port']}")
         if _alive(state):
@@ -187,7 +175,7 @@ class LocalTarget:
         return Status("down", f"its process {state.get('pid')} is gone; start() makes it answer again")
 
     def start(self, state: State) -> State:
-        if _ready_digest(state["port"]) == state["digest"]:
+        if ready_digest(state["port"]) == state["digest"]:
             return state
         folder = Path(state["folder"])
         processes.stop(folder)
@@ -201,7 +189,10 @@ class LocalTarget:
         try:
             started = processes.spawn(state["argv"], state["env"], folder, log)
             running = {**state, "pid": started.pid, "created": started.created}
-            _wait_until_ready(running, log)
+            wait_until_ready(
+                "bentoml serve", state["port"], state["digest"], state["timeout"],
+                lambda: _alive(running), lambda: _last_words(log),
+            )  # fmt: skip
         except BaseException:  # also Ctrl-C: no server without a record
             processes.stop(folder)
             raise
@@ -211,19 +202,16 @@ class LocalTarget:
         folder = Path(state["folder"])
         if not folder.is_dir():
             raise DeploymentError(f"nothing is deployed in {folder}; deploy it again with --replace")
-        _write_hash(folder, token)
-        if "port" not in state or _ready_digest(state["port"]) != state["digest"]:
+        write_hash(folder / _HASHES, token)
+        if "port" not in state or ready_digest(state["port"]) != state["digest"]:
             return state
-        deadline = time.monotonic() + _TOKEN_S
-        while time.monotonic() < deadline:
-            if _lets_in(state["port"], token):
-                return state
-            time.sleep(_POLL_S)
+        if lets_in(state["port"], token, _TOKEN_S):
+            return state
         processes.stop(folder)  # a bundle whose runtime reads tokens at its start only
         return self.start(state)
 
     def routed(self, state: State, token: str) -> Routed:
-        url = _at(state.get("port"))
+        url = at(state.get("port"))
         return look(Path(state["folder"]), url, token, runs=self._runs(state))
 
     def as_variant(self, state: State, bundle: Bundle) -> Variant:
@@ -233,7 +221,7 @@ class LocalTarget:
         put_in_force(Path(state["folder"]), policy, runs=self._runs(state))
 
     def _runs(self, state: State) -> bool:
-        return "port" in state and _ready_digest(state["port"]) == state["digest"]
+        return "port" in state and ready_digest(state["port"]) == state["digest"]
 
     def stop(self, state: State) -> None:
         processes.stop(Path(state["folder"]))
@@ -265,13 +253,6 @@ def _environment(bundle: Bundle, folder: Path, home: Path, workers: int) -> dict
     }
 
 
-def _write_hash(folder: Path, token: str) -> None:
-    """Put the token's hash in the place of the one before, at one stroke: the server reads it at any moment."""
-    fresh = folder / f"{_HASHES}.new"
-    fresh.write_text(token_hash(token) + "\n", encoding="utf-8")
-    os.replace(fresh, folder / _HASHES)
-
-
 def _holds_python(bundle: Bundle) -> bool:
     return bool(bundle.manifest["model"]["kind"] != "onnx")
 
@@ -292,19 +273,6 @@ def _make_site(state: State) -> None:
     make_site(site, lock.read_text(encoding="utf-8").splitlines(), tag)
 
 
-def _at(port: int | None) -> str:
-    return f"http://127.0.0.1:{port}"
-
-
-def _lets_in(port: int, token: str) -> bool:
-    try:
-        with connect(_at(port), _PROBE_TIMEOUT_S, {"Authorization": f"Bearer {token}"}) as client:
-            response = client.get(f"{_at(port)}/schema")
-    except httpx.HTTPError:
-        return False
-    return response.status_code != 401
-
-
 def _service(bundle: Bundle) -> str:
     """Return the name that BentoML's configuration knows the service of a bundle by."""
     described = yaml.safe_load((bundle.path / "bento.yaml").read_text(encoding="utf-8"))
@@ -313,37 +281,6 @@ def _service(bundle: Bundle) -> str:
 
 def _alive(state: State) -> bool:
     return "pid" in state and processes.is_alive(processes.Started(state["pid"], state["created"]))
-
-
-def _ready_digest(port: int) -> str | None:
-    """Return the digest that the server on `port` says it has loaded; ``""`` where a stranger answers."""
-    try:
-        with connect(_at(port), _PROBE_TIMEOUT_S) as client:
-            response = client.get(f"{_at(port)}/readyz")
-    except httpx.HTTPError:
-        return None
-    try:
-        return str(response.json()["digest"])
-    except (ValueError, KeyError, TypeError):
-        return ""
-
-
-def _wait_until_ready(state: State, log: Path) -> None:
-    deadline = time.monotonic() + state["timeout"]
-    with track("bentoml serve is starting", None, "s") as waiting:
-        _poll(state, log, deadline, waiting)
-
-
-def _poll(state: State, log: Path, deadline: float, waiting: Tracker) -> None:
-    while _ready_digest(state["port"]) != state["digest"]:
-        if not _alive(state):
-            raise DeploymentError(f"the server stopped before it answered: {_last_words(log)}")
-        if time.monotonic() > deadline:
-            raise DeploymentError(
-                f"no answer after {state['timeout']:g} s: {_last_words(log)}; a slow machine needs a larger --timeout"
-            )
-        time.sleep(_POLL_S)
-        waiting.advance(0)
 
 
 def _last_words(log: Path) -> str:

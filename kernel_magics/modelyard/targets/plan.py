@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelyard.presentation import Result, Table
+from modelyard.targets.calls import Call
+from modelyard.targets.cost import Cost
 from modelyard.targets.fitting import Fit
 
 
@@ -20,12 +22,18 @@ class Plan(Result):
         What will be done, in order.
     fit : Fit or None
         The limits of the place, and whether the bundle keeps them; ``None`` until somebody has looked.
-    cost : str
+    cost : Cost
         What it costs.
     security : tuple of str
         What is insecure about it.
     files : mapping of str to str
         The files it will write: path to content, or to where the content comes from.
+    calls : tuple of Call
+        The calls that it will make of services, in order; asking how far one of them is comes beside.
+    changes : tuple of str
+        What is live now and will be otherwise; empty where nothing is live.
+    undo : tuple of str
+        What ``undo`` will do after it.
     """
 
     kind = "plan"
@@ -34,10 +42,13 @@ class Plan(Result):
     name: str
     bundle: str
     steps: tuple[str, ...]
-    cost: str
+    cost: Cost
     fit: Fit | None = None
     security: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
+    calls: tuple[Call, ...] = ()
+    changes: tuple[str, ...] = ()
+    undo: tuple[str, ...] = ()
 
     def sentence(self) -> str:
         fits = "fits" if self.fit is None or self.fit.ok else f"does not fit: {self.fit.broken[0]}"
@@ -47,7 +58,13 @@ class Plan(Result):
         return Table(("step", "what"), tuple((str(n), step) for n, step in enumerate(self.steps, 1)))
 
     def notes(self) -> Sequence[str]:
-        return (f"cost: {self.cost}", *(self.fit.notes() if self.fit else ()), *self.security)
+        return (
+            *(f"changes {change}" for change in self.changes),
+            f"cost: {self.cost}",
+            *(self.fit.notes() if self.fit else ()),
+            *self.security,
+            *(f"undo: {step}" for step in self.undo),
+        )
 
     def payload(self) -> dict[str, Any]:
         return {
@@ -56,7 +73,10 @@ class Plan(Result):
             "bundle": self.bundle,
             "steps": list(self.steps),
             "fit": self.fit.payload() if self.fit else None,
-            "cost": self.cost,
+            "cost": self.cost.payload(),
             "security": list(self.security),
             "files": dict(self.files),
+            "calls": [call.payload() for call in self.calls],
+            "changes": list(self.changes),
+            "undo": list(self.undo),
         }

@@ -9,8 +9,11 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
+
+from modelyard.errors import DeploymentError, UsageError
 
 #: Marks every process of a deployment, so that workers are found even when their parent is gone.
 MARK = "MODELYARD_DEPLOYMENT"
@@ -87,6 +90,24 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def chosen_port(port: int | None, previous: Mapping[str, Any] | None) -> int:
+    """Return the port that was asked for; else that of the endpoint that is replaced, else a free one.
+
+    Raises
+    ------
+    UsageError, DeploymentError
+        It cannot be, or it is taken.
+    """
+    if port is None:
+        before = (previous or {}).get("port")
+        return int(before) if before and is_free(before) else free_port()
+    if not 1024 <= port <= 65535:
+        raise UsageError(f"port {port} cannot be; choose one from 1024 to 65535, or leave --port out")
+    if not is_free(port):
+        raise DeploymentError(f"port {port} of 127.0.0.1 is taken; choose another --port, or leave it out")
+    return port
 
 
 def is_free(port: int) -> bool:

@@ -40,6 +40,23 @@ class Endpoint:
     state: State
 
 
+@dataclass(frozen=True)
+class Live:
+    """What a deployment of that name is now.
+
+    Attributes
+    ----------
+    bundle, digest : str
+        The tag and the identity of what it serves.
+    state : mapping
+        What its target knows of it.
+    """
+
+    bundle: str
+    digest: str
+    state: State
+
+
 class Target(Protocol):
     """A place that a bundle can go to.
 
@@ -52,6 +69,10 @@ class Target(Protocol):
     - `apply` returns when the endpoint answers, or raises and leaves nothing behind.
     - `status` never raises, whatever became of the endpoint.
     - `stop`, `start` and `remove` may be called twice; the second call changes nothing.
+
+    A target whose plan has calls makes them with `modelyard.targets.carrying_out.carry_out`, in its folder's
+    ``state/``; then an `apply` that fails in the middle is gone on with, and can be undone. It has one method more,
+    `sender`, which is given a state.
     """
 
     #: What the place takes; an option, such as the memory that is asked for, may narrow it.
@@ -61,8 +82,11 @@ class Target(Protocol):
     #: Costs nothing and stays on this machine: ``deploy`` acts at once.
     acts_at_once: ClassVar[bool]
 
-    def plan(self, bundle: Bundle, name: str) -> Plan:
-        """Say what `apply` will do."""
+    def plan(self, bundle: Bundle, name: str, artifact: Artifact | None, live: Live | None) -> Plan:
+        """Say what `apply` will do.
+
+        `artifact` is what `make` has made, where the target has limits; `live` is the deployment of that name.
+        """
         ...
 
     def make(self, bundle: Bundle, folder: Path) -> Artifact:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from modelyard.catalog import user_config
 from modelyard.errors import DeploymentError
+from modelyard_runtime.access import token_hash
 
 _PREFIX = "Authorization: Bearer "
 
@@ -75,6 +76,14 @@ def read_token(root: Path, name: str) -> str:
             f"no token of deployment {name!r} in {path.parent}; the user who deployed it has it, "
             "or deploy it again with --replace"
         ) from None
+
+
+def write_hash(path: Path, token: str) -> None:
+    """Put the token's hash in the place of the one before, at one stroke: the server reads it at any moment."""
+    path.parent.mkdir(exist_ok=True)
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.write_text(token_hash(token) + "\n", encoding="utf-8")
+    os.replace(fresh, path)
 
 
 def forget_token(root: Path, name: str) -> None:

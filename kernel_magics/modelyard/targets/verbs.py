@@ -1,8 +1,7 @@
-"""Fit, rehearse, plan and deploy: a bundle goes to a target."""
+"""Fit, rehearse, plan, deploy and undo: a bundle goes to a target."""
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,13 +14,16 @@ from modelyard.errors import BundleError, DeploymentError, NameTakenError
 from modelyard.packaging import Bundle
 from modelyard.packaging import bundle as find_bundle
 from modelyard.targets.artifact import Artifact
-from modelyard.targets.deployment import Deployment, deployment_lock, replaced_folder
+from modelyard.targets.carrying_out import take_back
+from modelyard.targets.deployment import Deployment, deployment_lock
 from modelyard.targets.fitting import Fit, fit_of
+from modelyard.targets.journal import Journal
+from modelyard.targets.placing import going_on, is_interrupted, placed
 from modelyard.targets.plan import Plan
-from modelyard.targets.protocol import STATE_KEPT, State, make_target
+from modelyard.targets.protocol import STATE_KEPT, Live, make_target
 from modelyard.targets.rehearsing.rehearsal import rehearsed
 from modelyard.targets.rehearsing.result import Rehearsal
-from modelyard.targets.tokens import forget_token, make_token
+from modelyard.targets.tokens import make_token
 from modelyard_runtime.predictor import class_key
 
 
@@ -89,11 +91,20 @@ def _made(target: Any, bundle: Bundle) -> Iterator[Artifact]:
 
 
 def _planned(bundle: Bundle, to: str, target: Any, name: str) -> Plan:
-    planned: Plan = target.plan(bundle, name)
-    if not target.limits.has_any:
-        return replaced(planned, fit=Fit(bundle.tag, to, f"{target.limits.source}, {target.limits.as_of}"))
+    live, limits = _live(to, name), target.limits
+    if not limits.has_any:
+        planned: Plan = target.plan(bundle, name, None, live)
+        return replaced(planned, fit=Fit(bundle.tag, to, f"{limits.source}, {limits.as_of}"))
     with _made(target, bundle) as artifact:
-        return replaced(planned, fit=fit_of(bundle.tag, to, target.limits, artifact))
+        planned = target.plan(bundle, name, artifact, live)
+        return replaced(planned, fit=fit_of(bundle.tag, to, limits, artifact))
+
+
+def _live(to: str, name: str) -> Live | None:
+    record = open_yard().find("deployment", name)
+    if record is None or record.payload["target"] != to or record.payload["desired"] == "starting":
+        return None
+    return Live(record.payload["bundle"], record.payload["digest"], record.payload["state"])
 
 
 def deploy(
@@ -126,7 +137,8 @@ def deploy(
     BundleError
         The bundle is gone, or was changed after packaging.
     DeploymentError
-        It does not fit, or the endpoint did not come up. Nothing is left of it.
+        It does not fit, or the endpoint did not come up. Nothing is left of it, but where a call of its plan failed:
+        then what was made is named, the same again goes on, and `undo` takes it back.
     """
     chosen = _bundle(bundle)
     target = make_target(to, options)
@@ -138,7 +150,44 @@ def deploy(
         raise DeploymentError(planned.fit.sentence())
     yard = open_yard()
     with deployment_lock(yard, name):
-        return _deployed(yard, chosen, to, target, name, replace)
+        return _deployed(yard, chosen, to, target, name, options, replace)
+
+
+def undo(name: str) -> Deployment | None:
+    """Take back what the newest deploy of `name` did; return what answers now.
+
+    Where it replaced a deployment, that one answers again, at the same URL; otherwise nothing is left, and ``None`` is
+    returned. A deploy that was interrupted is taken back as far as it went.
+
+    Raises
+    ------
+    UnknownNameError
+        There is no such deployment.
+    DeploymentError
+        Something could not be taken back; what is left is named. Type it again to go on.
+    BundleError
+        The bundle that answered before is gone.
+    """
+    yard = open_yard()
+    record = yard.get("deployment", name)
+    target, kept = make_target(record.payload["target"], {}), yard.deployment_folder(name) / STATE_KEPT
+    before = record.payload.get("before")
+    made_calls = bool(Journal(kept).made)
+    if before is None:
+        Deployment.from_record(yard.root, record).remove()
+        return None
+    if made_calls:
+        with deployment_lock(yard, name):
+            take_back(target.sender(record.payload["state"]), kept, everything=False)
+            return Deployment.from_record(yard.root, yard.record("deployment", name, before))
+    back = deploy(
+        before["bundle"], before["target"], name, apply=True, replace=True, **before.get("options", {})
+    )
+    assert isinstance(back, Deployment)
+    again = yard.get("deployment", name)
+    return Deployment.from_record(
+        yard.root, yard.record("deployment", name, {**again.payload, "before": None})
+    )
 
 
 def _bundle(bundle: Bundle | str) -> Bundle:
@@ -152,9 +201,18 @@ def _bundle(bundle: Bundle | str) -> Bundle:
     return chosen
 
 
-def _deployed(yard: Yard, bundle: Bundle, to: str, target: Any, name: str, replace: bool) -> Deployment:
+def _deployed(
+    yard: Yard, bundle: Bundle, to: str, target: Any, name: str, options: dict[str, Any], replace: bool
+) -> Deployment:
     existing = yard.find("deployment", name)
-    if existing is not None and not replace:
+    goes_on = existing is not None and is_interrupted(yard, existing)
+    asked = (bundle.digest, to)
+    if existing is not None and goes_on and (existing.payload["digest"], existing.payload["target"]) != asked:
+        raise NameTakenError(
+            f"the deploy of {existing.payload['bundle']} to {existing.payload['target']} as {name!r} was interrupted; "
+            f"type that one again to go on, or take it back: %deploy {name} --undo"
+        )
+    if existing is not None and not replace and not goes_on:
         raise NameTakenError(
             f"deployment {name!r} exists ({existing.payload['bundle']} at {existing.payload['url']}); type --replace "
             f"to put this bundle in its place, --name for a second one, or let both answer: "
@@ -165,13 +223,16 @@ def _deployed(yard: Yard, bundle: Bundle, to: str, target: Any, name: str, repla
         "target": to,
         "bundle": bundle.tag,
         "digest": bundle.digest,
+        "options": options,
         "url": "",
         "columns": list(bundle.contract.names),
         "classes": None if classes is None else [class_key(label) for label in classes],
         "desired": "starting",
         "state": {"folder": str(yard.deployment_folder(name))},
+        "before": _before(existing, goes_on),
     }
-    with _place(yard, name, existing) as previous:
+    place = going_on if goes_on else placed
+    with place(yard, name, existing) as previous:
         yard.record("deployment", name, payload)
         token = make_token(yard.root, name)
         endpoint = target.apply(bundle, name, yard.deployment_folder(name), token, previous)
@@ -179,44 +240,9 @@ def _deployed(yard: Yard, bundle: Bundle, to: str, target: Any, name: str, repla
     return Deployment.from_record(yard.root, yard.record("deployment", name, payload))
 
 
-@contextmanager
-def _place(yard: Yard, name: str, existing: Record | None) -> Iterator[State | None]:
-    """Make room for a deployment; after a failure, or Ctrl-C, all is as it was before.
-
-    Yields the state of the deployment that is replaced, which has been stopped.
-    """
-    folder = yard.deployment_folder(name)
-    aside = replaced_folder(folder)
-    if existing is not None:
-        make_target(existing.payload["target"], {}).stop(existing.payload["state"])
-        if aside.exists() and not folder.exists():  # a replacement was killed as it began
-            aside.rename(folder)
-        _move_state(aside, folder)
-        shutil.rmtree(aside, ignore_errors=True)
-        if folder.exists():
-            folder.rename(aside)
-    folder.mkdir(parents=True)
-    _move_state(aside, folder)
-    try:
-        yield None if existing is None else existing.payload["state"]
-    except BaseException:
-        if existing is not None:
-            _move_state(folder, aside)
-        shutil.rmtree(folder, ignore_errors=True)
-        if existing is None:
-            forget_token(yard.root, name)
-            yard.delete("deployment", name)
-        else:
-            if aside.exists():
-                aside.rename(folder)
-            yard.record("deployment", name, existing.payload)
-            if existing.payload["desired"] == "running":
-                make_target(existing.payload["target"], {}).start(existing.payload["state"])
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
-
-
-def _move_state(origin: Path, to: Path) -> None:
-    """Move what a deployment keeps when it is replaced, unless that has been done."""
-    if (origin / STATE_KEPT).is_dir() and to.is_dir() and not (to / STATE_KEPT).exists():
-        (origin / STATE_KEPT).rename(to / STATE_KEPT)
+def _before(existing: Record | None, goes_on: bool) -> dict[str, Any] | None:
+    """Return what `undo` puts back: the deployment that is replaced, without the one before that."""
+    if existing is None:
+        return None
+    before: dict[str, Any] | None = existing.payload.get("before") if goes_on else existing.payload
+    return None if before is None else {**before, "before": None}

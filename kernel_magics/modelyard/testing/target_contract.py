@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import pytest
 
 from modelyard.packaging import Bundle
-from modelyard.targets import Deployment, deploy, deployments, targets
+from modelyard.targets import Deployment, deploy, deployments, rehearse, targets
+from modelyard.targets import plan as made_plan
 from modelyard.targets.protocol import Target, make_target, option_fields
 
 
@@ -63,17 +64,21 @@ class TargetContract:
         make_target(self.name, {})
         assert all(option.metadata.get("help") for option in option_fields(type(target)))
 
-    def test_planning_says_the_steps_and_the_cost_and_writes_nothing(
-        self, target: Target, bundle: Bundle
-    ) -> None:
+    def test_planning_says_the_steps_and_the_cost_and_writes_nothing(self, bundle: Bundle) -> None:
         before = _tree(Path.cwd()), _tree(bundle.path)
-        plan = target.plan(bundle, "contract")
+        plan = made_plan(bundle, to=self.name, name="contract", **self.options)
         assert plan.steps
-        assert plan.cost
+        assert str(plan.cost)
+        assert plan.undo
         assert (_tree(Path.cwd()), _tree(bundle.path)) == before
 
     def test_status_of_a_state_it_never_made_is_an_answer(self, target: Target) -> None:
         assert target.status({}).health in ("down", "stopped")
+
+    def test_what_it_makes_answers_the_golden_rows_within_its_limits(self, bundle: Bundle) -> None:
+        found = rehearse(bundle, to=self.name, **self.options)
+        assert found.ok, found.findings
+        assert found.matched == found.rows == len(bundle.golden()[0])
 
     def test_answers_when_deploy_returns_and_wants_its_token(
         self, deployment: Deployment, bundle: Bundle
@@ -89,6 +94,11 @@ class TargetContract:
         assert [deployment.start().health, deployment.start().health] == ["ready", "ready"]
         rows, expected = bundle.golden()
         assert deployment.predict(rows).tolist() == expected
+
+    def test_undoing_the_first_deploy_leaves_nothing(self, deployment: Deployment) -> None:
+        assert deployment.undo() is None
+        assert deployment.status().health == "down"
+        assert deployments() == ()
 
     def test_removing_leaves_nothing_and_may_be_done_twice(self, deployment: Deployment) -> None:
         deployment.remove()
