@@ -27,6 +27,7 @@ PACKAGES = (
     "modelyard",
     "modelyard_widgets",
     "modelyard_lab",
+    "modelyard_explainer",
     "modelyard_router",
     "modelyard_runtime",
     "modelyard_templates",

@@ -78,3 +78,59 @@ def test_an_unknown_source_of_golden_rows_is_one_line() -> None:
         UsageError, match=r"golden rows are training or synthetic, found 'syntetic' \(did you mean"
     ):
         modelyard.package(MODEL, FRAME, TARGET, name="buyers", golden="syntetic")
+
+
+def test_the_card_compares_groups_on_rows_that_the_model_had_not_learned_from() -> None:
+    pytest.importorskip("fairlearn")
+    found = modelyard.cross_validate(MODEL, FRAME, TARGET, cv="stratified:3")
+    bundle = modelyard.package(
+        MODEL, FRAME, TARGET, name="groups", evaluation=found, card_groups=["member", "town"]
+    )
+    said = bundle.manifest["metrics"]["groups"]
+    assert said["held_out"]
+    assert said["positive"] == "yes"
+    out_of_fold = found.predictions.drop_duplicates("row").set_index("row").sort_index()
+    right = (out_of_fold["prediction"] == out_of_fold["target"]).to_numpy()
+    lines = {(line["group"], line["metric"]): line for line in said["groups"]}
+    for value in (True, False):
+        held = (FRAME["member"] == value).to_numpy()
+        line = lines[f"member={value}", "accuracy"]
+        assert line["rows"] == held.sum()
+        assert line["value"] == pytest.approx(right[held].mean(), rel=1e-5)
+        assert line["ci_low"] <= line["value"] <= line["ci_high"]
+        selected = lines[f"member={value}", "selection rate"]["value"]
+        assert selected == pytest.approx((out_of_fold["prediction"][held] == "yes").mean(), rel=1e-5)
+    apart = {(line["by"], line["metric"]): line for line in said["disparities"]}
+    rates = [lines[f"member={value}", "selection rate"]["value"] for value in (True, False)]
+    assert apart["member", "selection rate"]["difference"] == pytest.approx(max(rates) - min(rates), abs=1e-5)
+    text = card(bundle)
+    assert "Measured on 200 rows: the rows of the cross-validation (stratified:3)" in text
+    assert "| member | selection rate |" in text
+    assert "| town | town=Bern |" in text
+    again = modelyard.package(
+        MODEL, FRAME, TARGET, name="groups", evaluation=found, card_groups="member,town"
+    )
+    assert again.tag == bundle.tag
+
+
+def test_the_card_says_so_where_groups_are_compared_on_training_rows() -> None:
+    pytest.importorskip("fairlearn")
+    sex = pd.Series(["f", "m"] * 100, name="sex")  # a column that the model does not see
+    bundle = modelyard.package(MODEL, FRAME, TARGET, name="groups", card_groups=sex)
+    assert not bundle.manifest["metrics"]["groups"]["held_out"]
+    text = card(bundle)
+    assert "the rows that it was trained on, which says what it remembers" in text
+    assert "| sex | sex=f | 100 | accuracy |" in text
+    changed = modelyard.contract(bundle, policy={"age": "reject"}).bundle
+    assert "| sex | sex=f | 100 | accuracy |" in card(changed)
+
+
+def test_groups_that_are_not_there_and_evaluations_of_other_rows_are_refused() -> None:
+    pytest.importorskip("fairlearn")
+    with pytest.raises(UsageError, match="sexe"):
+        modelyard.package(MODEL, FRAME, TARGET, name="groups", card_groups="sexe")
+    with pytest.raises(InvalidInputError, match="one for each row"):
+        modelyard.package(MODEL, FRAME, TARGET, name="groups", card_groups=pd.Series(["f", "m"], name="sex"))
+    half = modelyard.cross_validate(MODEL, FRAME[:100], TARGET[:100], cv="stratified:3")
+    with pytest.raises(InvalidInputError, match="evaluation is of 100 rows"):
+        modelyard.package(MODEL, FRAME, TARGET, name="groups", evaluation=half, card_groups="member")

@@ -48,7 +48,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from modelyard.explanation import explain
 from modelyard.explanation.attribution import Attribution
-from modelyard.explanation.original_columns import UncertainOriginError, origins, steps_and_model
+from modelyard_explainer.original_columns import UncertainOriginError, origins, steps_and_model
 
 NUMBERS, TEXTS = ["age", "fare"], ["town", "deck"]
 
@@ -369,7 +369,7 @@ def test_the_seed_decides_everything_that_is_drawn() -> None:
 def test_a_background_cut_into_parts_gives_the_base_of_the_whole_and_adds_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from modelyard.explanation import shuffling
+    from modelyard_explainer import shuffling
 
     X, y = load_iris(return_X_y=True, as_frame=True)
     model = KNeighborsClassifier().fit(X, y)

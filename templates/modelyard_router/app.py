@@ -25,6 +25,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 #: A header that nobody can send: which variant the hot path had chosen before the general way took the request.
 _CHOSEN = b"\0variant"
+_ROWS = (PREDICT, "/explain")
 _PREFIXES = ("/v1/models/", "/v2/models/")
 _VERSION = re.compile(r"/v[12]/models/[^/]+/versions/(?P<version>[^/:]+)")
 _JSON = (b"", b"application/json", b"application/x-www-form-urlencoded")
@@ -92,7 +93,7 @@ class RouterApp:
         headers = dict(scope["headers"])
         key = in_headers(scope["headers"], choice.sticky.headers)
         kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-        may_hold_it = kind in _JSON and scope["path"] == PREDICT
+        may_hold_it = kind in _JSON and scope["path"] in _ROWS
         if may_hold_it and (key is None or choice.sticky.strip) and self._lets_in(headers):
             body = await self._read(headers.get(b"content-length"), receive)
             said, body = in_body(body, choice.sticky.name, strip=choice.sticky.strip)
@@ -177,7 +178,7 @@ class RoutedHot:
 
 
 def _predicts(path: str) -> bool:
-    return path == PREDICT or path.startswith(_PREFIXES)
+    return path in _ROWS or path.startswith(_PREFIXES)
 
 
 def _taken_mark(headers: Headers) -> str | None:

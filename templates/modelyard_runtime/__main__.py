@@ -84,14 +84,11 @@ def _imported() -> list[str]:
 def main(folder: str) -> int:
     try:
         found = replay(Path(folder))
-    except (BundleError, ContractBroken) as error:
-        print(json.dumps({"error": str(error)}))  # noqa: T201  # the answer of a command
-        return 1
     except Exception as error:  # noqa: BLE001  # whatever stops a foreign model from loading is the answer
-        print(json.dumps({"error": f"{type(error).__name__}: {error}"}))  # noqa: T201
-        return 1
-    print(json.dumps(found))  # noqa: T201
-    return 0 if found["mismatches"] == 0 else 1
+        ours = isinstance(error, BundleError | ContractBroken)
+        found = {"error": str(error) if ours else f"{type(error).__name__}: {error}"}
+    print(json.dumps(found))  # noqa: T201  # the answer of a command
+    return int(found.get("mismatches") != 0)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -122,8 +123,12 @@ class ChildModel:
         The child cannot load the model.
     """
 
+    #: What the child runs.
+    program = _PROGRAM
+
     def __init__(self, folder: Path, site: Path, *, timeout: float = REQUEST_S) -> None:
-        self._arguments = (Path(__file__).resolve().parents[1], site.resolve(), folder.resolve())
+        runtime = Path(__file__).resolve().parents[1]
+        self._arguments = (self.program, runtime, site.resolve(), folder.resolve())
         self._timeout = timeout
         self._turn = threading.Lock()
         self._refused_until = 0.0
@@ -207,12 +212,12 @@ class ChildModel:
 class _Child:
     """One process, and the socket to it."""
 
-    def __init__(self, runtime: Path, site: Path, folder: Path) -> None:
+    def __init__(self, program: str, runtime: Path, site: Path, folder: Path) -> None:
         self._socket, theirs = socket.socketpair()
         arguments = [str(runtime), str(site), str(folder), str(theirs.fileno())]
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _PROGRAM, *arguments],
+                [sys.executable, "-I", "-S", "-c", program, *arguments],
                 env=_environment(), cwd=os.sep, stdin=subprocess.DEVNULL, stdout=_LOG, pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )  # fmt: skip
@@ -314,14 +319,17 @@ def _left(deadline: float | None) -> float | None:
     return left
 
 
-def main() -> None:
+def main(load: Callable[..., Model] = load_model) -> None:
     """Be the child: arguments are two import paths, the ``model/`` folder, and the number of the socket."""
     for number in (signal.SIGINT, signal.SIGTERM):  # the server ends it, once its own requests are answered
         signal.signal(number, signal.SIG_IGN)
     server = socket.socket(fileno=int(sys.argv[4]))
     threading.Thread(target=_end_with, args=[server.fileno()], daemon=True).start()
     try:
-        model = _loaded(Path(sys.argv[3]))
+        folder = Path(sys.argv[3])
+        manifest = read_manifest(folder)
+        contract = Contract.from_json(msgspec.json.decode((folder / CONTRACT).read_bytes()))
+        model = load(folder, manifest, contract)
     except Exception as error:  # noqa: BLE001  # whatever stops a foreign model from loading is the answer
         traceback.print_exc()
         _send(server, msgspec.msgpack.encode(_Reply(error=_line(error))), None)
@@ -334,13 +342,6 @@ def main() -> None:
         except ConnectionError:
             return
         _send(server, _answer(model, request), None)
-
-
-def _loaded(folder: Path) -> Model:
-    manifest = read_manifest(folder)
-    return load_model(
-        folder, manifest, Contract.from_json(msgspec.json.decode((folder / CONTRACT).read_bytes()))
-    )
 
 
 def _answer(model: Model, request: _Request) -> bytes:

@@ -30,6 +30,7 @@ _OTHER = "other"
 _PATHS = (
     "/predict",
     "/feedback",
+    "/explain",
     "/schema",
     "/openapi.json",
     "/healthz",

@@ -216,12 +216,12 @@ def load_model(folder: Path, manifest: dict[str, Any], contract: Contract) -> Mo
         return OnnxModel(Graph(path, described), described["null_string"])
     if described["kind"] == "hybrid":
         made = described["steps"]
-        steps = _loaded(folder, made, manifest)
+        steps = loaded(folder, made, manifest)
         graph = Graph(path, described)
         array_dtype, null = described["array_dtype"], described["null_string"]
         return HybridModel(steps, graph, contract, array_dtype, made["columns"], null)
     if described["kind"] == "skops":
-        return PythonModel(_loaded(folder, described, manifest), contract, described["array_dtype"])
+        return PythonModel(loaded(folder, described, manifest), contract, described["array_dtype"])
     if described["kind"] == "pickle":
         trust = manifest.get("trust") or {}
         if trust.get("decision") != TRUST_BY_VALUE or manifest["format"] != 0:
@@ -232,7 +232,7 @@ def load_model(folder: Path, manifest: dict[str, Any], contract: Contract) -> Mo
     )
 
 
-def _loaded(folder: Path, described: dict[str, Any], manifest: dict[str, Any]) -> Any:
+def loaded(folder: Path, described: dict[str, Any], manifest: dict[str, Any]) -> Any:
     """Load a file of skops, what it needs of the notebook coming from the bundle's own module.
 
     Raises

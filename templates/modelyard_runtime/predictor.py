@@ -110,6 +110,7 @@ class Predictor:
     def __init__(
         self, folder: Path, variant: str = "v1", *, state: Path | None = None, site: Path | None = None
     ) -> None:
+        self.folder, self.site = folder, site
         self.manifest = read_manifest(folder)
         self.manifest["digest"] = bundle_digest(self.manifest)
         self.variant = variant

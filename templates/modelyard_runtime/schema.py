@@ -76,7 +76,6 @@ _FEEDBACK: dict[str, Any] = {
 def openapi(contract: Contract, manifest: dict[str, Any]) -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of every path that the runtime answers."""
     request = {k: v for k, v in request_schema(contract).items() if k != "$schema"}
-    example = {"rows": [example_row(contract)]}
     problem = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
     answer = {
         "type": "object",
@@ -95,61 +94,56 @@ def openapi(contract: Contract, manifest: dict[str, Any]) -> dict[str, Any]:
 
     anything: dict[str, Any] = {"type": "object"}
     locked = {"401": json_body(problem, "No token, or a wrong one")}
-
-    def get(summary: str, content: dict[str, Any], **more: Any) -> dict[str, Any]:
-        responses = {"200": {"description": summary, "content": content}}
-        return {"get": {"summary": summary, "responses": responses | more.pop("responses", {}), **more}}
-
     json_content = {"application/json": {"schema": anything}}
+
+    def get(summary: str, content: dict[str, Any] = json_content, is_open: bool = False) -> dict[str, Any]:
+        answers = {"200": {"description": summary, "content": content}}
+        free = {"responses": answers, "security": []}
+        return {"get": {"summary": summary, **(free if is_open else {"responses": answers | locked})}}
+
+    def post(
+        summary: str, body: dict[str, Any], answers: dict[str, Any], refusals: dict[str, str]
+    ) -> dict[str, Any]:
+        refused = {status: json_body(problem, says) for status, says in refusals.items()}
+        asked = {"required": True, "content": {"application/json": body}}
+        return {"post": {"summary": summary, "requestBody": asked, "responses": answers | refused | locked}}
+
+    rows = {"schema": request, "example": {"rows": [example_row(contract)]}}
+    wrong_rows = {
+        "400": "Not JSON, or not of the shape asked for",
+        "408": "The body did not arrive in time",
+        "413": "More bytes than the server takes",
+        "415": "A content type that is not taken",
+        "422": "Rows that break the contract: row, column, value, learned",
+        "503": "Too much to do; Retry-After says when to come back",
+    }
+    predicted = {"200": json_body(answer, "One prediction a row, in the order of the rows")}
+    explained = {"200": json_body(anything, "What each column adds to the answer of each row")}
+    explain = {"/explain": post("SHAP values of rows", rows, explained, wrong_rows)}
+    wrong_labels = {
+        "400": "Not of the shape asked for",
+        "409": "This endpoint keeps no prediction log",
+        "413": "More bytes than the server takes",
+    }
+    noted = {"202": json_body(anything, "Noted in the prediction log")}
     return {
         "openapi": "3.1.0",
         "info": {"title": manifest["name"], "version": manifest["digest"][:12]},
         "security": [{"bearer": []}],
         "paths": {
-            "/predict": {
-                "post": {
-                    "summary": "Predict rows",
-                    "requestBody": {
-                        "required": True,
-                        "content": {"application/json": {"schema": request, "example": example}},
-                    },
-                    "responses": {
-                        "200": json_body(answer, "One prediction a row, in the order of the rows"),
-                        "400": json_body(problem, "Not JSON, or not of the shape asked for"),
-                        "408": json_body(problem, "The body did not arrive in time"),
-                        "413": json_body(problem, "More bytes than the server takes"),
-                        "415": json_body(problem, "A content type that is not taken"),
-                        "422": json_body(
-                            problem, "Rows that break the contract: row, column, value, learned"
-                        ),
-                        "503": json_body(problem, "Too much to do; Retry-After says when to come back"),
-                        **locked,
-                    },
-                }
-            },
-            "/feedback": {
-                "post": {
-                    "summary": "Labels that came later, for the rows of an answer",
-                    "requestBody": {
-                        "required": True,
-                        "content": {"application/json": {"schema": _FEEDBACK}},
-                    },
-                    "responses": {
-                        "202": json_body(anything, "Noted in the prediction log"),
-                        "400": json_body(problem, "Not of the shape asked for"),
-                        "409": json_body(problem, "This endpoint keeps no prediction log"),
-                        "413": json_body(problem, "More bytes than the server takes"),
-                        **locked,
-                    },
-                }
-            },
-            "/schema": get("JSON Schema of a request", json_content, responses=locked),
-            "/openapi.json": get("This document", json_content, responses=locked),
-            "/metrics": get(
-                "Prometheus metrics", {"text/plain": {"schema": {"type": "string"}}}, responses=locked
+            "/predict": post("Predict rows", rows, predicted, wrong_rows),
+            **(explain if "explainer" in manifest else {}),
+            "/feedback": post(
+                "Labels that came later, for the rows of an answer",
+                {"schema": _FEEDBACK},
+                noted,
+                wrong_labels,
             ),
-            "/healthz": get("The process lives", json_content, security=[]),
-            "/readyz": get("The model is loaded", json_content, security=[]),
+            "/schema": get("JSON Schema of a request"),
+            "/openapi.json": get("This document"),
+            "/metrics": get("Prometheus metrics", {"text/plain": {"schema": {"type": "string"}}}),
+            "/healthz": get("The process lives", is_open=True),
+            "/readyz": get("The model is loaded", is_open=True),
         },
         "components": {"securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}},
     }

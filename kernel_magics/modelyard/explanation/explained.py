@@ -14,8 +14,11 @@ from modelyard.errors import ContractError, InvalidInputError, ModelyardError, N
 from modelyard.evaluation.inputs import describe_model
 from modelyard.explanation.question import Explained
 from modelyard.explanation.rows import Rows, rows_of
+from modelyard_explainer.found import Found
+from modelyard_explainer.responses import SCALES, figures, plain, response_of
 
 _Answer = Callable[[pd.DataFrame], NDArray[Any]]
+_Carried = Callable[[pd.DataFrame, Callable[[int], None]], Found]
 
 
 def explained_of(model: Any, X: Any) -> tuple[Explained, Rows]:
@@ -49,7 +52,7 @@ def _of_estimator(model: Any, X: Any) -> tuple[Explained, Rows]:
     classes = _classes(model)
     rows = rows_of(X, _fitted_columns(model, X), getattr(model, "n_features_in_", None))
     shaped = rows.shaped
-    scale, answering = _answering(model, classes, shaped)
+    response, answering = _answering(model, classes, shaped)
     width = 1
     if classes is None:
         width = _asked(model, answering, rows.frame.iloc[:1]).shape[1]
@@ -60,7 +63,7 @@ def _of_estimator(model: Any, X: Any) -> tuple[Explained, Rows]:
         columns=rows.columns,
         outputs=tuple(outputs),
         is_classifier=classes is not None,
-        scale=scale,
+        scale=SCALES[response],
         estimator=model,
         shaped=shaped,
         answering=answering,
@@ -94,33 +97,29 @@ def _fitted_columns(model: Any, X: Any) -> list[str] | None:
 def _answering(
     model: Any, classes: list[str] | None, shaped: Callable[[pd.DataFrame], Any]
 ) -> tuple[str, _Answer]:
-    if classes is None:
-        return "prediction", lambda frame: np.asarray(model.predict(shaped(frame))).reshape(len(frame), -1)
-    if hasattr(model, "predict_proba"):
-        return "probability", lambda frame: np.asarray(model.predict_proba(shaped(frame)))
-    if not hasattr(model, "decision_function"):
+    response = response_of(model, classifies=classes is not None)
+    if response is None:
         raise InvalidInputError(
             f"{describe_model(model)} gives classes only, and no figure to explain; "
             "give a model with predict_proba or decision_function"
         )
 
-    def scores(frame: pd.DataFrame) -> NDArray[Any]:
-        found = np.asarray(model.decision_function(shaped(frame)))
-        found = np.column_stack([-found, found]) if found.ndim == 1 else found
-        if found.shape[1] != len(classes):
+    def answered(frame: pd.DataFrame) -> NDArray[Any]:
+        found = figures(model, response, shaped(frame))
+        if response == "decision_function" and found.shape[1] != len(classes or ()):
             raise InvalidInputError(
-                f"{describe_model(model)} gives {found.shape[1]} scores for {len(classes)} classes; "
+                f"{describe_model(model)} gives {found.shape[1]} scores for {len(classes or ())} classes; "
                 "type decision_function_shape='ovr', or give a model with predict_proba"
             )
         return found
 
-    return "decision score", scores
+    return response, answered
 
 
 def _of_bundle(bundle: Any, X: Any) -> tuple[Explained, Rows]:
     """Ask a bundle in this process, through the runtime's own model; its digests are checked first."""
     from modelyard_runtime.contract import ContractBroken
-    from modelyard_runtime.models import load_model
+    from modelyard_runtime.models import frame_of, load_model
 
     bundle.check()
     described, contract = bundle.manifest["model"], bundle.contract
@@ -128,14 +127,25 @@ def _of_bundle(bundle: Any, X: Any) -> tuple[Explained, Rows]:
     rows = rows_of(X, list(contract.names), None)
     classes = described["classes"]
 
-    def asked(frame: pd.DataFrame) -> tuple[NDArray[Any], NDArray[Any] | None]:
-        table = {name: _plain(frame[name]) for name in contract.names}
+    def checked_rows(frame: pd.DataFrame) -> dict[str, list[Any]]:
+        table = {name: plain(frame[name]) for name in contract.names}
         try:
-            checked, _ = contract.check(table, len(frame))
+            checked: dict[str, list[Any]] = contract.check(table, len(frame))[0]
         except ContractBroken as error:
             raise ContractError(f"bundle {bundle.tag}: {error}") from None
-        labels, chances = loaded(checked, len(frame))
+        return checked
+
+    def asked(frame: pd.DataFrame) -> tuple[NDArray[Any], NDArray[Any] | None]:
+        labels, chances = loaded(checked_rows(frame), len(frame))
         return np.asarray(labels), chances
+
+    def carried(frame: pd.DataFrame, advance: Callable[[int], None]) -> Found:
+        from modelyard_explainer.carried import load
+
+        checked = checked_rows(frame)
+        return load(bundle.model_folder, bundle.manifest, contract).explain(
+            frame_of(contract, checked), advance
+        )
 
     def chances(frame: pd.DataFrame) -> NDArray[Any]:
         found = asked(frame)[1]
@@ -149,8 +159,9 @@ def _of_bundle(bundle: Any, X: Any) -> tuple[Explained, Rows]:
         return asked(frame)[0].reshape(len(frame), -1)
 
     return _without_estimator(
-        f"bundle {bundle.tag}", rows, classes, chances if classes else values, lambda f: asked(f)[0]
-    )
+        f"bundle {bundle.tag}", rows, classes, chances if classes else values, lambda f: asked(f)[0],
+        carried if "explainer" in bundle.manifest else None,
+    )  # fmt: skip
 
 
 def _of_endpoint(endpoint: Any, X: Any) -> tuple[Explained, Rows]:
@@ -167,34 +178,37 @@ def _of_endpoint(endpoint: Any, X: Any) -> tuple[Explained, Rows]:
         classes,
         (lambda frame: np.asarray(endpoint.predict_proba(frame))) if classes else values,
         lambda frame: np.asarray(endpoint.predict(frame)),
+        endpoint.explanations if getattr(endpoint, "explains", False) else None,
     )
 
 
 def _without_estimator(
-    name: str, rows: Rows, classes: Sequence[Any] | None, answering: _Answer, labelling: _Answer
+    name: str,
+    rows: Rows,
+    classes: Sequence[Any] | None,
+    answering: _Answer,
+    labelling: _Answer,
+    carried: _Carried | None = None,
 ) -> tuple[Explained, Rows]:
     explained = Explained(
         name=name,
         columns=rows.columns,
         outputs=tuple(map(str, classes)) if classes else ("prediction",),
         is_classifier=bool(classes),
-        scale="probability" if classes else "prediction",
+        scale=SCALES["predict_proba" if classes else "predict"],
         estimator=None,
         shaped=lambda frame: frame,
         answering=answering,
         labelling=labelling,
+        carried=carried,
     )
     return explained, rows
 
 
-def _plain(column: pd.Series) -> list[Any]:
-    values = column.astype(object)
-    found: list[Any] = values.where(values.notna(), None).tolist()
-    return found
-
-
 def _try(explained: Explained, row: pd.DataFrame) -> None:
     """Let it answer one row, so that what cannot work is told before any work is done."""
+    if explained.carried is not None:  # it may give classes only, and its explainer scores
+        return
     if explained.estimator is None:
         explained.answer(row)
         return

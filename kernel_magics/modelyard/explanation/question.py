@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from modelyard_explainer.found import Found
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +35,9 @@ class Explained:
         Turns a frame of the original columns into what the estimator takes: the frame itself, or an array.
     answering, labelling : callable
         What `answer` and `labels` do.
+    carried : callable or None
+        Explains rows by the explainer that travels with it, and tells a function how many more are done; ``None``
+        where none travels.
     """
 
     name: str
@@ -43,6 +49,7 @@ class Explained:
     shaped: Callable[[pd.DataFrame], Any]
     answering: Callable[[pd.DataFrame], NDArray[Any]]
     labelling: Callable[[pd.DataFrame], NDArray[Any]]
+    carried: Callable[[pd.DataFrame, Callable[[int], None]], Found] | None = None
 
     def answer(self, frame: pd.DataFrame) -> NDArray[np.float64]:
         """Return the answers of shape (rows, outputs): probabilities, decision scores, or predicted values.

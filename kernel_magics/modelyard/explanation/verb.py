@@ -95,8 +95,9 @@ def _asked(
 ) -> Question:
     explained, table = explained_of(model, X)
     generator = np.random.default_rng(seed)
-    places, of_rows = chosen_places(rows, len(table.frame), generator)
+    # first, so that the same rows stand for what is not known whichever rows are explained
     behind, of_background = chosen_background(background, table, generator, explained.columns)
+    places, of_rows = chosen_places(rows, len(table.frame), generator)
     return Question(
         explained=explained,
         frame=table.frame,

@@ -32,6 +32,12 @@ def package_parser() -> LineParser:
     )
     parser.add_argument("--evaluation", metavar="ev", help="what %%cv found, for the model card")
     parser.add_argument(
+        "--explain", action="store_true", help="its SHAP explainer travels, and the endpoint answers /explain"
+    )
+    parser.add_argument(
+        "--groups", metavar="COLUMNS", help="columns whose groups the model card compares, as sex,region"
+    )
+    parser.add_argument(
         "--ci", action="store_true", help="also write a pytest file and a GitHub Actions workflow"
     )
     parser.add_argument(
@@ -57,6 +63,8 @@ def package_call(arguments: argparse.Namespace) -> Call:
             "golden_rows": arguments.golden_rows,
             "seed": arguments.seed,
             "golden": arguments.golden,
+            "explain": arguments.explain or None,
+            "card_groups": arguments.groups,
             "ci": arguments.ci or None,
             "track": arguments.track,
             "allow_stale": arguments.allow_stale or None,

@@ -25,7 +25,8 @@ from modelyard.packaging.bundle import bundle as find_bundle
 from modelyard.packaging.card import CARD, card
 from modelyard.packaging.contract_change import Change, told
 from modelyard.packaging.contract_view import CHANGED, ContractView, view
-from modelyard.packaging.proof import replayed
+from modelyard.packaging.proof import explanations_replayed, replayed
+from modelyard.packaging.sites import child_lock
 from modelyard.packaging.writing import contract_text
 from modelyard.progress import track
 from modelyard_runtime import bundle_format
@@ -236,9 +237,11 @@ def _stored(bundle: Bundle, wished: Contract, golden: Sequence[str], note: str) 
             return stored
         steps.advance(note="replaying the golden rows in a clean process")
         replayed(source, f"the changed {bundle.tag}", bundle.lock)
+        if "explainer" in manifest:
+            explanations_replayed(source, f"the changed {bundle.tag}", child_lock(source / MODEL_FOLDER))
         steps.advance(note="building the Bento")
         labels = {"modelyard.digest": digest[:63], "modelyard.format": str(manifest["format"])}
-        return storing.build(bundle.name, source, labels, locking.pins(bundle.lock))
+        return storing.build(bundle.name, source, labels, locking.pins(child_lock(source / MODEL_FOLDER)))
 
 
 def _write_source(
@@ -251,11 +254,12 @@ def _write_source(
     manifest["amends"] = bundle.digest
     manifest["notes"] = [*manifest.get("notes", ()), note]
     old, runtime, target = bundle.path / "src", Path(bundle_format.RUNTIME_FOLDER), source / MODEL_FOLDER
-    shutil.copytree(
-        old / runtime / "modelyard_runtime",
-        source / runtime / "modelyard_runtime",
-        ignore=shutil.ignore_patterns("__pycache__", "*.pyc"),
-    )
+    for package in ("modelyard_runtime", *(["modelyard_explainer"] if "explainer" in manifest else [])):
+        shutil.copytree(
+            old / runtime / package,
+            source / runtime / package,
+            ignore=shutil.ignore_patterns("__pycache__", "*.pyc"),
+        )
     shutil.copyfile(old / bundle_format.SERVICE, source / bundle_format.SERVICE)
     for name in manifest["files"]:
         (target / name).parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from modelyard.errors import BundleError, UnknownNameError, did_you_mean, listing
 from modelyard.packaging import storing
-from modelyard.packaging.proof import replayed
+from modelyard.packaging.proof import explanations_replayed, replayed
+from modelyard.packaging.sites import child_lock
 from modelyard.presentation import Result, Table, number
 from modelyard_runtime import bundle_format
 from modelyard_runtime.contract import Contract
@@ -150,7 +151,10 @@ class Bundle(Result):
             bundle_format.SERVICE,
             "bentofile.yaml",
         }
-        for folder, known in ((source, ours), (runtime, {"modelyard_runtime"})):
+        packages = {"modelyard_runtime": self.manifest["runtime"]["sha256"]}
+        if "explainer" in self.manifest:
+            packages["modelyard_explainer"] = self.manifest["explainer"]["sha256"]
+        for folder, known in ((source, ours), (runtime, set(packages))):
             for path in sorted(folder.glob("*")):  # both are on the path of who serves it
                 if path.is_symlink() or path.name not in known | {"__pycache__"}:
                     name = path.relative_to(source).as_posix()
@@ -161,14 +165,17 @@ class Bundle(Result):
             raise BundleError(
                 f"bundle {self.tag}: {bundle_format.SERVICE!r} is missing; package the model again"
             )
-        for what, found in (
-            (
-                "runtime",
-                bundle_format.tree_digest(source / bundle_format.RUNTIME_FOLDER / "modelyard_runtime"),
-            ),
-            ("service", bundle_format.digest((source / bundle_format.SERVICE).read_bytes())),
-        ):
-            if found != self.manifest[what]["sha256"]:
+        served = {
+            **{
+                name.removeprefix("modelyard_"): bundle_format.tree_digest(runtime / name)
+                for name in packages
+            },
+            "service": bundle_format.digest((source / bundle_format.SERVICE).read_bytes()),
+        }
+        wanted = {name.removeprefix("modelyard_"): sha256 for name, sha256 in packages.items()}
+        wanted["service"] = self.manifest["service"]["sha256"]
+        for what, found in served.items():
+            if found != wanted[what]:
                 raise BundleError(
                     f"bundle {self.tag}: its {what} was changed after packaging; package the model again"
                 )
@@ -186,12 +193,16 @@ class Bundle(Result):
     def verify(self) -> Verification:
         """Check every digest, then replay the golden rows in a clean process that holds only the bundle.
 
+        Where an explainer travels, its golden rows are explained there again, too.
+
         Raises
         ------
         BundleError
             A file is missing or was changed, the bundle cannot be loaded, or a golden row is not reproduced.
         """
         self.check()
+        if "explainer" in self.manifest:
+            explanations_replayed(self.path / "src", self.tag, child_lock(self.model_folder))
         return Verification(tag=self.tag, **replayed(self.path / "src", self.tag, self.lock))
 
     def diff(self, other: Bundle | str) -> Difference:

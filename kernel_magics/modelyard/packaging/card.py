@@ -33,7 +33,11 @@ def card(manifest: dict[str, Any], contract: Contract, profile: dict[str, Any]) 
         target=_target(profile["output"]),
         training=_figures(manifest["metrics"]["training"]),
         evaluation=manifest["metrics"].get("evaluation"),
+        groups=manifest["metrics"].get("groups"),
         figure=number,
+        cell=_cell,
+        given=_given,
+        interval=_interval,
         golden=manifest["golden"],
         compared=parity["rows_compared"],
         mismatches=parity["label_mismatches"],
@@ -45,8 +49,20 @@ def card(manifest: dict[str, Any], contract: Contract, profile: dict[str, Any]) 
     )
 
 
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _given(value: float | None) -> str:
+    return "undefined" if value is None else number(value)
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "–" if low is None or high is None else f"{number(low)} to {number(high)}"
+
+
 def _figures(found: dict[str, float | None]) -> list[tuple[str, str]]:
-    return [(name, "undefined" if value is None else number(value)) for name, value in found.items()]
+    return [(name, _given(value)) for name, value in found.items()]
 
 
 def _target(output: dict[str, Any]) -> list[tuple[str, str]]:

@@ -45,7 +45,7 @@ def figures(
             "type: %cv MODEL X y --out ev, then %package … --evaluation ev"
         )
     summary = {
-        str(name): {str(key): _rounded(float(value)) for key, value in row.items()}
+        str(name): {str(key): rounded(float(value)) for key, value in row.items()}
         for name, row in evaluation.summary.iterrows()
     }
     said["evaluation"] = {
@@ -65,7 +65,7 @@ def _on_training_rows(found: Outputs, target: np.ndarray, classes: list[Any] | N
         if answers is None:
             continue
         try:
-            measured[metric.name] = _rounded(metric.measure(target, answers, names))
+            measured[metric.name] = rounded(metric.measure(target, answers, names))
         except (ValueError, TypeError):  # a target of other labels than the model's: there is no such figure
             measured[metric.name] = None
     return measured
@@ -77,5 +77,6 @@ def _scores(found: Outputs) -> np.ndarray | None:
     return found.probabilities[:, 1] if found.probabilities.shape[1] == 2 else found.probabilities
 
 
-def _rounded(value: float) -> float | None:
+def rounded(value: float) -> float | None:
+    """Return a figure without the digits that depend on the order of a sum; ``None`` for what is undefined."""
     return float(f"{value:.{_DIGITS}g}") if math.isfinite(value) else None

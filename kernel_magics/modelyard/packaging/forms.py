@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from modelyard.conversion import NULL_STRING, convert
 from modelyard.errors import ConversionError
 from modelyard.packaging.canonical import canonical_skops
 from modelyard.packaging.splitting import Split
+from modelyard_runtime.bundle_format import CAPTURED_FOLDER
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,12 @@ def as_hybrid(split: Split, array_dtype: str | None, allow_stale: bool = False) 
     """
     sample = split.sample()
     rest = as_onnx(split.rest, sample)
-    steps, trusted, captured = _as_skops(split.steps, allow_stale)
+    steps, trusted, captured = as_skops(split.steps, allow_stale)
     made = {"file": "steps.skops", "trusted_types": trusted, "columns": list(sample.columns)}
     described = rest.described | {"kind": "hybrid", "array_dtype": array_dtype, "steps": made}
-    return Form(rest.content, described, _trust(trusted), rest.notes, captured, beside={"steps.skops": steps})
+    return Form(
+        rest.content, described, trust_in(trusted), rest.notes, captured, beside={"steps.skops": steps}
+    )
 
 
 def as_python(model: Any, array_dtype: str | None, allow_stale: bool = False) -> Form:
@@ -95,7 +98,7 @@ def as_python(model: Any, array_dtype: str | None, allow_stale: bool = False) ->
     ConversionError
         It holds something that only a pickle could hold.
     """
-    content, trusted, captured = _as_skops(model, allow_stale)
+    content, trusted, captured = as_skops(model, allow_stale)
     described = {
         "array_dtype": array_dtype,
         "classes": _classes(model),
@@ -104,14 +107,20 @@ def as_python(model: Any, array_dtype: str | None, allow_stale: bool = False) ->
         "file": "model.skops",
         "trusted_types": trusted,
     }
-    return Form(content, described, _trust(trusted), captured=captured)
+    return Form(content, described, trust_in(trusted), captured=captured)
 
 
 _SKOPS_ERRORS = (TypeError, ValueError, AttributeError, NotImplementedError)
 
 
-def _as_skops(model: Any, allow_stale: bool) -> tuple[bytes, list[str], Captured | None]:
-    """Return a file of skops, the types in it that a reader must trust, and what it needs of the notebook."""
+def as_skops(model: Any, allow_stale: bool) -> tuple[bytes, list[str], Captured | None]:
+    """Return a file of skops, the types in it that a reader must trust, and what it needs of the notebook.
+
+    Raises
+    ------
+    ConversionError, CaptureError, StaleCodeError
+        As `as_python`.
+    """
     import skops.io
 
     captured = capture(model, allow_stale=allow_stale)
@@ -128,13 +137,19 @@ def _as_skops(model: Any, allow_stale: bool) -> tuple[bytes, list[str], Captured
     return content, unknown, captured
 
 
-def _trust(trusted: list[str]) -> dict[str, Any] | None:
+def captured_file(captured: Captured) -> str:
+    """Return where a captured module stands in a bundle."""
+    return f"{CAPTURED_FOLDER}/{captured.module}.py"
+
+
+def trust_in(trusted: Sequence[str]) -> dict[str, Any] | None:
+    """Return the manifest's trust decision over types in files of skops; ``None`` where there are none."""
     if not trusted:
         return None
     return {
         "decision": "skops-types",
         "granted_by": "modelyard.package: installed distributions and captured/ define these",
-        "code": trusted,
+        "code": list(trusted),
     }
 
 

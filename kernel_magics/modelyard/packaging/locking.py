@@ -61,6 +61,11 @@ def arrow_lock() -> list[str]:
     return _closed(["pyarrow"])
 
 
+def explain_lock(types: Iterable[str]) -> list[str]:
+    """Return what the explain door needs, closed: shap, skops, and what brings these types of an estimator."""
+    return _closed({"shap", "skops", *_bringing(types)})
+
+
 def pinned(lock: Iterable[str]) -> dict[str, str]:
     """Return the versions that the lines of a lock pin, by canonical name.
 

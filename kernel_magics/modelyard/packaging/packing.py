@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,19 +16,22 @@ from modelyard.catalog import checked_name, find_root, open_yard
 from modelyard.conversion import adopt
 from modelyard.errors import PackagingWarning, UsageError, did_you_mean, listing
 from modelyard.evaluation import Evaluation
+from modelyard.explanation import explanations
 from modelyard.golden import choose_rows, compare, expected, synthetic_rows
 from modelyard.packaging import locking, parity, storing
 from modelyard.packaging.bundle import Bundle
-from modelyard.packaging.choosing import COMPARED_ROWS, TOLERANCE, Asked, ask, candidates
+from modelyard.packaging.choosing import COMPARED_ROWS, TOLERANCE, Asked, Candidate, ask, candidates
 from modelyard.packaging.continuous import write_ci
 from modelyard.packaging.figures import figures
 from modelyard.packaging.gates import check_embedded, check_secrets, kept_rows, known_secrets
 from modelyard.packaging.learning import PolicyChoice, learn_profile
-from modelyard.packaging.proof import replayed, traced
+from modelyard.packaging.proof import explanations_replayed, replayed, traced
 from modelyard.packaging.signing import renew_signature
+from modelyard.packaging.sites import child_lock
 from modelyard.packaging.tracked import bundle_entry
 from modelyard.packaging.training_table import TrainingTable, checked_table
-from modelyard.packaging.writing import GOLDEN_SOURCES, Draft, drafted_files, write_source
+from modelyard.packaging.travelling import Travelling, Wish
+from modelyard.packaging.writing import GOLDEN_SOURCES, Draft, captured_by, drafted_files, write_source
 from modelyard.progress import Tracker
 from modelyard.progress import track as following
 from modelyard.tracking import log_or_remark, open_tracking
@@ -53,6 +56,8 @@ def package(
     evaluation: Evaluation | None = None,
     ci: bool = False,
     track: str | None = None,
+    explain: bool | Mapping[str, Any] = False,
+    card_groups: Any = None,
 ) -> Bundle:
     """Package a fitted estimator as a bundle in BentoML's store.
 
@@ -88,6 +93,13 @@ def package(
     ci : bool
         Also write a pytest file (golden rows and contract) and a GitHub Actions workflow that runs it into the
         project.
+    explain : bool or mapping, optional
+        Whether the SHAP explainer travels, so that the endpoint answers ``POST /explain`` with the values of
+        `modelyard.explain`. As a mapping, its options: ``background`` (rows, or how many of `X`), ``explainer``,
+        ``shuffles``. The rows of background are drawn by `seed` as `modelyard.explain` draws them, and travel.
+    card_groups : str, list of str, Series or DataFrame, optional
+        Columns whose groups the card compares, as ``"sex"`` or ``["sex", "region"]``, or values for each row: on the
+        rows that `evaluation` kept out, or without one on the training rows, which the card says.
     track : str, optional
         Also give the bundle's files to a tracking server: ``mlflow:URI``, or ``mlflow`` for ``MLFLOW_TRACKING_URI``.
 
@@ -114,31 +126,43 @@ def package(
         raise UsageError(
             f"golden rows are training or synthetic, found {golden!r}{did_you_mean(golden, GOLDEN_SOURCES)}"
         )
+    wish = Wish.of(explain, golden, seed)
     model = adopt(model, X, y)
     table = checked_table(model, X, y)
     tracking = open_tracking(track, find_root().name)
     with following("packaging", _STEPS, "step") as steps:
         steps.advance(note="learning the contract")
         asked = ask(model, table, policy, allow_stale)
-        draft = _drafted(asked, name, _Golden(golden, golden_rows, seed), evaluation, steps)
+        draft = _drafted(
+            asked,
+            name,
+            _Golden(golden, golden_rows, seed),
+            _Judged(evaluation, card_groups, seed),
+            wish,
+            steps,
+        )
         _check_gates(draft, table)
         with tempfile.TemporaryDirectory(prefix="modelyard-") as scratch, storing.locked(name):
             draft = replace(draft, lock=_lock(draft, Path(scratch) / "traced"))
             source = Path(scratch) / "source"
             manifest = write_source(draft, source)
             digest = bundle_digest(manifest)
-            stored, row_ms = storing.with_digest(name, digest), None
+            stored, row_ms, explain_ms = storing.with_digest(name, digest), None, None
             if stored is not None:
                 renew_signature(stored.model_folder, source / MODEL_FOLDER)
             else:
                 steps.advance(note="replaying the golden rows in a clean process")
                 row_ms = replayed(source, f"bundle {name!r}", draft.lock)["row_ms"]
+                explain_ms = _explained(draft, source)
                 steps.advance(note="building the Bento")
                 labels = {"modelyard.digest": digest[:63], "modelyard.format": str(manifest["format"])}
-                stored = storing.build(name, source, labels, locking.pins(draft.lock))
+                pins = locking.pins(child_lock(source / MODEL_FOLDER))
+                stored = storing.build(name, source, labels, pins)
     remarks = _cost(draft, row_ms)
     for remark in remarks:
         warnings.warn(f"{draft.notes[0]}. {remark}", PackagingWarning, stacklevel=2)
+    if explain_ms is not None:
+        remarks = (*remarks, f"its explainer travels; one row takes it {explain_ms:.2g} ms")
     bundle = Bundle(stored.name, stored.version, stored.path, remarks)
     if ci:
         written = write_ci(bundle, find_root())
@@ -158,6 +182,15 @@ class _Golden:
     seed: int
 
 
+@dataclass(frozen=True)
+class _Judged:
+    """By what the card says how good the model is."""
+
+    evaluation: Evaluation | None
+    groups: Any
+    seed: int
+
+
 def _within(path: Path) -> str:
     return path.relative_to(find_root()).as_posix()
 
@@ -169,8 +202,8 @@ def _check_gates(draft: Draft, table: TrainingTable) -> None:
     ------
     SecretFoundError, EmbeddedDataError
     """
-    if draft.form.captured is not None:
-        check_embedded(draft.form.captured.source, table.frame)
+    for captured in captured_by(draft):
+        check_embedded(captured.source, table.frame)
     check_secrets(drafted_files(draft), known_secrets({find_root(), Path.cwd()}, os.environ))
 
 
@@ -183,7 +216,12 @@ def _lock(draft: Draft, scratch: Path) -> tuple[str, ...]:
 
 
 def _drafted(
-    asked: Asked, name: str, wanted: _Golden, evaluation: Evaluation | None, steps: Tracker
+    asked: Asked,
+    name: str,
+    wanted: _Golden,
+    judged: _Judged,
+    wish: Wish | None,
+    steps: Tracker,
 ) -> Draft:
     model, table = asked.model, asked.table
     steps.advance(note="converting")
@@ -203,7 +241,7 @@ def _drafted(
         form=chosen.form,
         contract=chosen.contract,
         profile=learn_profile(table.frame, chosen.contract, asked.whole.predictions),
-        metrics=figures(asked.whole, table.target, chosen.form.described["classes"], evaluation),
+        metrics=_metrics(asked, chosen.form.described["classes"], judged),
         golden=golden,
         golden_source=wanted.source,
         expected=answers,
@@ -212,7 +250,43 @@ def _drafted(
         tolerance=TOLERANCE,
         notes=chosen.notes,
         keeps=kept_rows(model, len(table.frame)),
+        explainer=None if wish is None else _explainer(asked, chosen, golden, wish, steps),
     )
+
+
+def _metrics(asked: Asked, classes: list[Any] | None, judged: _Judged) -> dict[str, Any]:
+    said = figures(asked.whole, asked.table.target, classes, judged.evaluation)
+    if judged.groups is None:
+        return said
+    explanations["fairness"]  # says what to install where fairlearn is missing
+    from modelyard.packaging.groups import by_group
+
+    found = by_group(
+        judged.groups,
+        asked.table,
+        asked.whole,
+        judged.evaluation,
+        judged.seed,
+        classifies=classes is not None,
+    )
+    return said | {"groups": found}
+
+
+def _explainer(
+    asked: Asked, chosen: Candidate, golden: pd.DataFrame, wish: Wish, steps: Tracker
+) -> Travelling:
+    from modelyard.packaging.explaining import travelling  # shap comes with it
+
+    steps.advance(0, note="explaining the golden rows")
+    return travelling(asked, chosen.form, chosen.contract, golden, wish)
+
+
+def _explained(draft: Draft, source: Path) -> float | None:
+    """Return how long the explainer takes for a row, in milliseconds, once its golden rows were explained again."""
+    if draft.explainer is None:
+        return None
+    lock = child_lock(source / MODEL_FOLDER)
+    return float(explanations_replayed(source, f"bundle {draft.name!r}", lock)["row_ms"])
 
 
 def _golden_rows(asked: Asked, contract: Contract, wanted: _Golden) -> pd.DataFrame:

@@ -19,10 +19,13 @@ from modelyard.errors import BundleError
 from modelyard.packaging.sites import locked_site
 from modelyard_runtime.bundle_format import MODEL_FOLDER, RUNTIME_FOLDER
 
+#: How far from the notebook's an explanation may be.
+EXPLAINED_WITHIN = 1e-6
+
 _REPLAY = """
 import runpy, sys
 sys.path[:0] = sys.argv.pop(1).split("|")
-runpy.run_module("modelyard_runtime", run_name="__main__")
+runpy.run_module(sys.argv.pop(1), run_name="__main__")
 """
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
@@ -59,10 +62,56 @@ def replayed(source: Path, what: str, lock: Iterable[str]) -> dict[str, Any]:
     return {key: found[key] for key in ("rows", "max_absolute", "load_s", "row_ms")}
 
 
+def explanations_replayed(source: Path, what: str, lock: Iterable[str]) -> dict[str, Any]:
+    """Explain the golden rows of an explainer with only the distributions of `lock` importable.
+
+    Returns
+    -------
+    dict
+        ``rows``, ``max_absolute``, ``load_s`` (seconds) and ``row_ms`` (the median over single rows).
+
+    Raises
+    ------
+    BundleError
+        The lock does not suffice, the explainer cannot be loaded, or a row is explained otherwise than in the notebook.
+    """
+    with tempfile.TemporaryDirectory(prefix="modelyard-") as folder:
+        locked_site(lock, Path(folder), what)
+        found = _run("modelyard_explainer", source, [folder])
+    if "error" in found:
+        raise BundleError(f"the explainer of {what} does not load outside the notebook: {found['error']}")
+    refuse_other_explanations(found["max_absolute"], f"the explainer of {what}")
+    return found
+
+
+def refuse_other_explanations(apart: float, what: str) -> None:
+    """Refuse an explainer whose values are so far from the notebook's.
+
+    Raises
+    ------
+    BundleError
+    """
+    if not apart <= EXPLAINED_WITHIN:
+        raise BundleError(
+            f"{what} is {apart:.2g} from what the notebook says of a golden row, more than {EXPLAINED_WITHIN:g}; "
+            "leave --explain out, or type explain={'explainer': 'permutation'}"
+        )
+
+
 def _replayed(source: Path, what: str, paths: list[str]) -> dict[str, Any]:
+    found = _run("modelyard_runtime", source, paths)
+    if "error" in found:
+        raise BundleError(f"{what} does not load outside the notebook: {found['error']}")
+    if found["mismatches"]:
+        raise BundleError(f"{what} does not reproduce its golden rows: {found['first']}")
+    return found
+
+
+def _run(package: str, source: Path, paths: list[str]) -> dict[str, Any]:
+    """Run a package of the bundle's own where only `paths` can be imported; return what it prints as JSON."""
     path = "|".join([str(source / RUNTIME_FOLDER), *paths])
     ran = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", _REPLAY, path, str(source / MODEL_FOLDER)],
+        [sys.executable, "-I", "-S", "-c", _REPLAY, path, package, str(source / MODEL_FOLDER)],
         env={name: os.environ[name] for name in _KEPT if name in os.environ},
         cwd=source,
         capture_output=True,
@@ -74,8 +123,4 @@ def _replayed(source: Path, what: str, paths: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = (
         json.loads(lines[-1]) if lines else {"error": (ran.stderr.strip() or "no answer")[-300:]}
     )
-    if "error" in found:
-        raise BundleError(f"{what} does not load outside the notebook: {found['error']}")
-    if found["mismatches"]:
-        raise BundleError(f"{what} does not reproduce its golden rows: {found['first']}")
     return found

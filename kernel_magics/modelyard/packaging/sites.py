@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from modelyard.errors import BundleError
 from modelyard.packaging.locking import missing_requirements, pinned
+
+#: The lock of what the explain door adds, in the bundles that an explainer travels in.
+EXPLAIN_LOCK = "lock-explain.txt"
+
+
+def child_lock(model_folder: Path) -> list[str]:
+    """Return the lines of the locks from which a model's child imports, and its explainer's if there is one."""
+    files = [model_folder / "lock.txt", model_folder / EXPLAIN_LOCK]
+    return [
+        line for file in files if file.is_file() for line in file.read_text(encoding="utf-8").splitlines()
+    ]
+
+
+def needs_child(manifest: Mapping[str, Any]) -> bool:
+    """Whether something of a bundle runs in a process of its own: Python of the model, or an explainer."""
+    return manifest["model"]["kind"] != "onnx" or "explainer" in manifest
 
 
 def locked_site(lock: Iterable[str], folder: Path, what: str) -> None:

@@ -8,18 +8,23 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+import modelyard_explainer
 import modelyard_runtime
+from modelyard.capture import Captured
 from modelyard.golden import Outputs, Parity, Tolerance, as_table
 from modelyard.packaging import locking
 from modelyard.packaging.bill import BILL, bill_of_materials
 from modelyard.packaging.card import CARD, card
-from modelyard.packaging.forms import Form
+from modelyard.packaging.forms import Form, captured_file, trust_in
 from modelyard.packaging.signing import sign
+from modelyard.packaging.sites import EXPLAIN_LOCK
+from modelyard.packaging.travelling import BACKGROUND, Travelling
 from modelyard_runtime import bundle_format
 from modelyard_runtime.bundle_format import SIGNATURE, digest
 from modelyard_runtime.contract import Contract
@@ -27,6 +32,7 @@ from modelyard_templates import render
 
 #: Where golden rows may come from, and how the manifest says it.
 GOLDEN_SOURCES = {"training": "rows of the training table", "synthetic": "rows drawn column by column"}
+_EXPLAINED = "the explainer: the estimator, and rows answered by it in the notebook"
 _TOOLS = ("bentoml", "modelyard", "numpy", "onnx", "onnxruntime", "pandas", "scikit-learn", "skl2onnx")
 
 
@@ -51,6 +57,7 @@ class Draft:
     notes: tuple[str, ...]
     keeps: tuple[str, ...] = ()
     lock: tuple[str, ...] = ()
+    explainer: Travelling | None = None
 
 
 def drafted_files(draft: Draft) -> dict[str, bytes]:
@@ -59,6 +66,7 @@ def drafted_files(draft: Draft) -> dict[str, bytes]:
     return contents | {
         bundle_format.MANIFEST: bundle_format.canonical(_said(draft)),
         bundle_format.GOLDEN: _golden_lines(draft, named=True),  # so that what is found has a column's name
+        **({} if draft.explainer is None else {BACKGROUND: draft.explainer.named_rows}),
     }
 
 
@@ -66,7 +74,7 @@ def write_source(draft: Draft, source: Path) -> dict[str, Any]:
     """Write the Bento's source into the empty folder `source`; return the manifest."""
     model_folder = source / bundle_format.MODEL_FOLDER
     model_folder.mkdir(parents=True)
-    runtime = _copy_runtime(source / bundle_format.RUNTIME_FOLDER / "modelyard_runtime")
+    runtime = _copy(modelyard_runtime, source / bundle_format.RUNTIME_FOLDER)
     service = render("bundle/service.py.j2", name=draft.name).encode()
     (source / bundle_format.SERVICE).write_bytes(service)
     files = _files(draft)
@@ -80,6 +88,9 @@ def write_source(draft: Draft, source: Path) -> dict[str, Any]:
             name: {"sha256": digest(content), "source": made} for name, (content, made) in files.items()
         },
     }
+    if draft.explainer is not None:
+        code = _copy(modelyard_explainer, source / bundle_format.RUNTIME_FOLDER)
+        manifest["explainer"] = draft.explainer.described | {"sha256": code}
     (model_folder / bundle_format.MANIFEST).write_bytes(bundle_format.canonical(manifest))
     (model_folder / SIGNATURE).write_bytes(sign(manifest))  # of the digest, so outside of it
     return manifest
@@ -113,10 +124,20 @@ def _files(draft: Draft) -> dict[str, tuple[bytes, str]]:
     ):
         if lines:  # what is installed here can be pinned, and nothing else
             files[f"lock-{door}.txt"] = (_lines(lines), f"what the {door} door adds")
-    if (captured := draft.form.captured) is not None:
-        name = f"{bundle_format.CAPTURED_FOLDER}/{captured.module}.py"
-        files[name] = (captured.source.encode(), "captured from the notebook")
+    if (explainer := draft.explainer) is not None:
+        files |= {name: (content, _EXPLAINED) for name, content in explainer.files.items()}
+        more = [line for line in explainer.lock if line not in draft.lock]
+        files[EXPLAIN_LOCK] = (_lines(more), "what the explain door adds")
+    for captured in captured_by(draft):
+        files[captured_file(captured)] = (captured.source.encode(), "captured from the notebook")
     return files
+
+
+def captured_by(draft: Draft) -> list[Captured]:
+    """Return the modules of the notebook's definitions that travel."""
+    explainer = draft.explainer
+    found = (draft.form.captured, None if explainer is None else explainer.captured)
+    return [each for each in found if each is not None]
 
 
 def _said(draft: Draft) -> dict[str, Any]:
@@ -131,20 +152,28 @@ def _said(draft: Draft) -> dict[str, Any]:
         "metrics": draft.metrics,
         "golden": {"rows": len(draft.golden), "source": draft.golden_source},
         "model": draft.form.described,
-        "trust": draft.form.trust,
+        "trust": _trust(draft),
         "captured": None
         if captured is None
         else {"module": captured.module, "names": list(captured.names), "stale": list(captured.stale)},
         "parity": _parity(draft),
-        "keeps": list(draft.keeps),
+        "keeps": [*draft.keeps, *(() if draft.explainer is None else draft.explainer.keeps)],
         "notes": list(draft.notes),
         "tools": {"python": platform.python_version()} | {name: locking.installed(name) for name in _TOOLS},
     }
 
 
-def _copy_runtime(target: Path) -> str:
-    """Copy the runtime as it is; return one digest over all its files."""
-    installed = Path(modelyard_runtime.__file__).parent
+def _trust(draft: Draft) -> dict[str, Any] | None:
+    """Return the trust decision over the model and, where one travels, over its explainer."""
+    if draft.explainer is None or not draft.explainer.trusted:
+        return draft.form.trust
+    return trust_in(sorted({*draft.explainer.trusted, *(draft.form.trust or {"code": ()})["code"]}))
+
+
+def _copy(package: ModuleType, folder: Path) -> str:
+    """Copy a package as it is; return one digest over all its files."""
+    installed = Path(str(package.__file__)).parent
+    target = folder / installed.name
     shutil.copytree(installed, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
     return bundle_format.tree_digest(target)
 
@@ -186,6 +215,7 @@ def _parity(draft: Draft) -> dict[str, Any]:
         "label_mismatches": draft.parity.label_mismatches,
         "max_absolute": draft.parity.max_absolute,
         "tolerance": {"absolute": draft.tolerance.absolute, "relative": draft.tolerance.relative},
+        **({} if draft.explainer is None else {"explanations": draft.explainer.parity}),
     }
 
 

@@ -14,7 +14,7 @@ from modelyard.errors import ContractError, DeploymentError, InvalidInputError
 from modelyard.golden import as_values
 from modelyard.targets.connection import connect
 
-_ROWS_A_REQUEST = 5_000
+_ROWS_A_REQUEST, _ROWS_TO_EXPLAIN = 5_000, 10
 _TIMEOUT_S = 60.0
 
 
@@ -37,14 +37,14 @@ def as_frame(X: Any, columns: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(array, columns=list(columns))
 
 
-def _bodies(frame: pd.DataFrame) -> Iterator[bytes]:
+def _bodies(frame: pd.DataFrame, size: int) -> Iterator[bytes]:
     names = [str(name) for name in frame.columns]
     for name, series in frame.items():
         if series.dtype.kind == "f" and np.isinf(series.to_numpy()).any():
             row = int(np.argmax(np.isinf(series.to_numpy())))
             raise ContractError(f"row {row}, column {str(name)!r}: {series.iloc[row]} where a number belongs")
-    for start in range(0, len(frame), _ROWS_A_REQUEST):
-        part = frame.iloc[start : start + _ROWS_A_REQUEST]
+    for start in range(0, len(frame), size):
+        part = frame.iloc[start : start + size]
         columns = [as_values(series) for _, series in part.items()]  # a name that is there twice stays twice
         request = {"columns": names, "data": list(zip(*columns, strict=True))}
         try:
@@ -69,20 +69,44 @@ def ask(url: str, token: str, frame: pd.DataFrame, what: str) -> list[dict[str, 
     DeploymentError
         The endpoint cannot be reached, refuses the token, or fails.
     """
+    return list(_asked("/predict", url, token, frame, what, _ROWS_A_REQUEST))
+
+
+def ask_why(url: str, token: str, frame: pd.DataFrame, what: str) -> Iterator[dict[str, Any]]:
+    """POST the rows of `frame` to ``/explain``; yield the answers, one for each request of 10 rows.
+
+    Raises
+    ------
+    ContractError, DeploymentError
+        As `ask`.
+    """
+    return _asked("/explain", url, token, frame, what, _ROWS_TO_EXPLAIN)
+
+
+def explains(url: str, token: str) -> bool:
+    """Whether the endpoint says that it answers ``/explain``; ``False`` also where it says nothing."""
+    try:
+        with connect(url, _TIMEOUT_S, {"Authorization": f"Bearer {token}"}) as client:
+            return "/explain" in client.get(f"{url}/openapi.json").json()["paths"]
+    except (httpx.HTTPError, ValueError, LookupError, TypeError):
+        return False
+
+
+def _asked(
+    path: str, url: str, token: str, frame: pd.DataFrame, what: str, size: int
+) -> Iterator[dict[str, Any]]:
     if not len(frame):
         raise InvalidInputError("X has no rows; send at least one")
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    answers = []
     with connect(url, _TIMEOUT_S) as client:
-        for number, body in enumerate(_bodies(frame)):
+        for number, body in enumerate(_bodies(frame, size)):
             try:
-                response = client.post(f"{url}/predict", content=body, headers=headers)
+                response = client.post(f"{url}{path}", content=body, headers=headers)
             except httpx.HTTPError as error:
                 raise DeploymentError(
                     f"{what} does not answer at {url} ({type(error).__name__}); look at %yard, then start() it"
                 ) from None
-            answers.append(_answer(response, what, number * _ROWS_A_REQUEST))
-    return answers
+            yield _answer(response, what, number * size)
 
 
 def _answer(response: httpx.Response, what: str, offset: int) -> dict[str, Any]:

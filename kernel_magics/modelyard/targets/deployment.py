@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from filelock import FileLock
 
 from modelyard.catalog import Record, Yard, open_yard
-from modelyard.errors import InvalidInputError
+from modelyard.errors import DeploymentError, InvalidInputError, listing
 from modelyard.presentation import Result, Table
 from modelyard.targets import client
 from modelyard.targets.protocol import Status, make_target
 from modelyard.targets.tokens import forget_token, header_file, read_token, renewed_token
+
+if TYPE_CHECKING:
+    from modelyard_explainer.found import Found
 
 
 def replaced_folder(folder: Path) -> Path:
@@ -120,6 +123,41 @@ class Deployment(Result):
     def answers(self, X: Any) -> list[dict[str, Any]]:
         """Return the endpoint's whole answers: id, variant, predictions, probabilities and flags."""
         return client.ask(self.url, self.token, client.as_frame(X, self.columns), f"deployment {self.name!r}")
+
+    @property
+    def explains(self) -> bool:
+        """Whether it answers ``/explain``: its bundle was packaged with an explainer."""
+        return client.explains(self.url, self.token)
+
+    def explanations(self, X: Any, advance: Callable[[int], None] = lambda rows: None) -> Found:
+        """Return the SHAP values of rows that its own explainer finds; `modelyard.explain` shows them.
+
+        Parameters
+        ----------
+        X : frame, matrix, mapping or list of them
+        advance : callable, optional
+            Is told how many more rows are done.
+
+        Raises
+        ------
+        ContractError
+            Rows that break the contract.
+        DeploymentError
+            It does not answer, or no explainer travels with what it serves.
+        """
+        from modelyard_explainer.found import Found
+
+        frame = client.as_frame(X, self.columns)
+        answers = []
+        for answer in client.ask_why(self.url, self.token, frame, f"deployment {self.name!r}"):
+            answers.append(answer)
+            advance(len(answer["values"]))
+        if len(ways := {answer["explainer"] for answer in answers}) > 1:
+            raise DeploymentError(
+                f"{self.name!r} explains some of these rows otherwise than the others ({listing(ways)}), so that "
+                "their values are not of one scale; ask for fewer rows"
+            )
+        return Found.of_answers(answers, self.columns)
 
     def traffic(self, **changes: Any) -> Any:
         """Show how its requests are spread over variants, or change it: `modelyard.traffic` of its name."""

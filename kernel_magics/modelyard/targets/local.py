@@ -16,6 +16,7 @@ from modelyard.errors import DeploymentError, UsageError
 from modelyard.limits import Limits
 from modelyard.packaging import Bundle
 from modelyard.packaging.locking import pinned, required
+from modelyard.packaging.sites import child_lock, needs_child
 from modelyard.targets import processes
 from modelyard.targets.answering import at, lets_in, ready_digest, wait_until_ready
 from modelyard.targets.artifact import Artifact, Server, bundle_components, installed_components
@@ -66,7 +67,7 @@ class LocalTarget:
     ) -> Plan:
         where = f"127.0.0.1:{self.port}" if self.port else "a free port of 127.0.0.1"
         trust = bundle.manifest["trust"]
-        in_child = _holds_python(bundle)
+        in_child = needs_child(bundle.manifest)
         workers = self._workers(None)
         return Plan(
             target="local",
@@ -78,11 +79,7 @@ class LocalTarget:
                 "make a bearer token; the server gets its hash",
                 f"start bentoml serve on {where}, with {workers} worker{'s' if workers > 1 else ''}, "
                 "detached from the kernel",
-                *(
-                    ["run what is Python of the model in a child of each worker, from its lock"]
-                    if in_child
-                    else []
-                ),
+                *([f"run {_in_python(bundle)} in a child of each worker, from its lock"] if in_child else []),
                 "wait until it answers that the model is loaded",
             ),
             cost=nothing("it runs on this machine"),
@@ -108,8 +105,8 @@ class LocalTarget:
 
     def make(self, bundle: Bundle, folder: Path) -> Artifact:
         home, port = _home(bundle, folder), processes.free_port()
-        if _holds_python(bundle):
-            make_site(folder / "site", bundle.lock, bundle.tag)
+        if needs_child(bundle.manifest):
+            make_site(folder / "site", child_lock(bundle.model_folder), bundle.tag)
         told = {SWITCH: "off", STATE_FOLDER: str(folder / STATE_KEPT)}
         (folder / STATE_KEPT).mkdir(mode=0o700)
         return Artifact(
@@ -249,12 +246,16 @@ def _environment(bundle: Bundle, folder: Path, home: Path, workers: int) -> dict
         "BENTOML_HOME": str(home),
         "BENTOML_DO_NOT_TRACK": "True",
         "BENTOML_CONFIG_OVERRIDES": json.dumps({"services": {_service(bundle): {"workers": workers}}}),
-        **({SITE: str(folder / "site")} if _holds_python(bundle) else {}),
+        **({SITE: str(folder / "site")} if needs_child(bundle.manifest) else {}),
     }
 
 
-def _holds_python(bundle: Bundle) -> bool:
-    return bool(bundle.manifest["model"]["kind"] != "onnx")
+def _in_python(bundle: Bundle) -> str:
+    """Return what of a bundle runs in a process of its own."""
+    found = ["what is Python of the model"] if bundle.manifest["model"]["kind"] != "onnx" else []
+    return " and ".join(
+        [*found, *(["its explainer, once it is asked,"] if "explainer" in bundle.manifest else [])]
+    )
 
 
 def _make_site(state: State) -> None:
@@ -268,9 +269,9 @@ def _make_site(state: State) -> None:
     if SITE not in state["env"]:
         return
     site, tag = Path(state["env"][SITE]), state["tag"]
-    lock = Path(state["folder"], "home", "bentos", *tag.split(":"), "src", MODEL_FOLDER, "lock.txt")
+    model_folder = Path(state["folder"], "home", "bentos", *tag.split(":"), "src", MODEL_FOLDER)
     shutil.rmtree(site, ignore_errors=True)
-    make_site(site, lock.read_text(encoding="utf-8").splitlines(), tag)
+    make_site(site, child_lock(model_folder), tag)
 
 
 def _service(bundle: Bundle) -> str:

@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 import modelyard_router
 from modelyard.errors import BundleError, DeploymentError
 from modelyard.packaging import Bundle
-from modelyard.packaging.sites import locked_site
+from modelyard.packaging.sites import child_lock, locked_site, needs_child
 from modelyard.progress import track
 from modelyard.targets.connection import connect
 from modelyard.targets.traffic import Routed, Seen
@@ -82,9 +82,9 @@ def add_variant(folder: Path, bundle: Bundle) -> Variant:
                 f"{bundle.tag} cannot be copied into the deployment: {_told(error)}"
             ) from None
     site = None
-    if bundle.manifest["model"]["kind"] != "onnx":
+    if needs_child(bundle.manifest):
         site = f"sites/v{bundle.version}"
-        make_site(folder / site, bundle.lock, bundle.tag)
+        make_site(folder / site, child_lock(bundle.model_folder), bundle.tag)
     return Variant(bundle.tag, bundle.digest, _path(bundle), site)
 
 

@@ -13,13 +13,14 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from modelyard_runtime.access import Gate
-from modelyard_runtime.bundle_format import MODEL_FOLDER
+from modelyard_runtime.bundle_format import MODEL_FOLDER, RUNTIME_FOLDER
 from modelyard_runtime.child import ChildLostError
 from modelyard_runtime.contract import ContractBroken
 from modelyard_runtime.doors import arrow, feedback, open_inference, pages, tensorflow_serving
@@ -86,6 +87,7 @@ class PredictorApp:
             **open_inference.routes(predictor),
             **tensorflow_serving.routes(predictor),
             PREDICT: Route(("POST",), self._predict, is_work=True),
+            "/explain": Route(("POST",), _explaining(predictor), True, True),
             **(routes or {}),
         }
         self._read = BodyReader()
@@ -182,7 +184,7 @@ class PredictorApp:
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
     async def _answer(self, route: Route, asked: Asked) -> Answered:
-        quick = self.hot is not None and len(asked.body) <= LARGE_BODY_BYTES
+        quick = self.hot is not None and len(asked.body) <= LARGE_BODY_BYTES and not route.is_slow
         if not route.is_work or quick:
             return self._answered(route, asked)
         if self._waiting >= MAX_WAITING:
@@ -222,6 +224,18 @@ class PredictorApp:
         return Answered(payload)
 
 
+def _explaining(predictor: Predictor) -> Callable[[Asked], Answered]:
+    if "explainer" in predictor.manifest:
+        sys.path.append(str(predictor.folder.parent / RUNTIME_FOLDER))  # a variant's, beside its host's
+        found: Callable[[Asked], Answered] = import_module("modelyard_explainer.door").answering(predictor)
+        return found
+
+    def refused(asked: Asked) -> Answered:
+        raise Refused(404, "no explainer in this bundle; package the model with --explain")
+
+    return refused
+
+
 def _settle() -> None:
     """Spare requests what would hold them up: collecting what is there for good, and a thread that counts."""
     gc.collect()
@@ -231,8 +245,6 @@ def _settle() -> None:
 
 def opened() -> Predictor:
     """Return the predictor of the bundle that ``MODELYARD_BUNDLE`` names, or that this file lies in.
-
-    The variable names a Bento's folder.
 
     Raises
     ------

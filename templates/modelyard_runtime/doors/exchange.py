@@ -59,11 +59,14 @@ class Route:
     ----------
     is_work : bool
         Whether it predicts: a large body then leaves the event loop, and too many of them are refused.
+    is_slow : bool
+        Whether every body does.
     """
 
     methods: tuple[str, ...]
     answer: Callable[[Asked], Answered]
     is_work: bool = False
+    is_slow: bool = False
 
 
 #: Exact paths and who answers them; what a door's ``routes(predictor)`` returns.

@@ -1,14 +1,7 @@
 """The same application for WSGI servers, through a2wsgi.
 
-``gunicorn --pythonpath BENTO/src/runtime 'modelyard_runtime.doors.wsgi:application()'`` serves a bundle. Below a Flask
-application, under a path of its own::
-
-    from werkzeug.middleware.dispatcher import DispatcherMiddleware
-    from modelyard_runtime.doors import wsgi
-
-    app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/model": wsgi.application()})
-
-The token is checked there as everywhere.
+``gunicorn --pythonpath BENTO/src/runtime 'modelyard_runtime.doors.wsgi:application()'`` serves a bundle; it
+may also be mounted below a path of another application. The token is checked there as everywhere.
 """
 
 from __future__ import annotations
@@ -38,11 +31,5 @@ def create(app: asgi.Application) -> Callback:
 
 
 def application() -> Callback:
-    """Return the callable for the bundle that ``MODELYARD_BUNDLE`` names, or that this file lies in.
-
-    Raises
-    ------
-    BundleError
-        The bundle is damaged, or of a format that cannot be read.
-    """
+    """Return the callable for the bundle that `asgi.opened` finds."""
     return create(asgi.application())
