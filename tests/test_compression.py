@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import signal
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -13,21 +21,30 @@ import numpy as np
 import pandas as pd
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
+from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.multioutput import MultiOutputClassifier
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 
 import modelyard
 from modelyard import progress
-from modelyard.compression import Compression, compress
+from modelyard.catalog import open_yard
+from modelyard.compression import Compression, compress, kept_candidates
 from modelyard.compression.candidates import COLUMNS
+from modelyard.compression.choosing import Tolerance
+from modelyard.compression.clock import OutOfTimeError, until
+from modelyard.compression.fitting import fitted, quiet_fits
+from modelyard.compression.judging import Verdict
 from modelyard.errors import (
     BudgetError,
     InterruptedRunError,
     InvalidInputError,
+    NameTakenError,
     NotFittedError,
     UnknownNameError,
     UsageError,
@@ -76,7 +93,7 @@ def test_every_candidate_is_measured_beside_the_original(pruned: Compression) ->
 
 def test_the_smallest_that_loses_little_is_chosen(pruned: Compression) -> None:
     table = pruned.candidates
-    allowed = table[table["drop"] <= 0.005 + 1e-9]
+    allowed = table[table["drop"] + table["drop_se"] <= 0.005 + 1e-9]
     assert table["chosen"].sum() == 1
     assert pruned.chosen["size_bytes"] == allowed["size_bytes"].min()
 
@@ -156,7 +173,7 @@ def test_the_fastest_is_chosen_where_a_latency_is_asked(cancer: Any, forest: Any
     found = compress(
         forest, *cancer, techniques="pruning", target_latency="1s", max_drop=0.02, scoring="accuracy"
     )
-    allowed = found.candidates[found.candidates["drop"] <= 0.02 + 1e-9]
+    allowed = found.candidates[found.candidates["drop"] + found.candidates["drop_se"] <= 0.02 + 1e-9]
     assert found.chosen["latency_us"] == allowed["latency_us"].min()
     assert "within latency <= 1 s" in repr(found)
 
@@ -164,8 +181,13 @@ def test_the_fastest_is_chosen_where_a_latency_is_asked(cancer: Any, forest: Any
 def test_a_budget_that_nothing_meets_says_how_close_it_came(cancer: Any, forest: Any) -> None:
     with pytest.raises(
         BudgetError, match=r"no candidate of \d+ keeps to size <= 100 B .*the nearest .* x the 100 B"
-    ):
-        compress(forest, *cancer, techniques="pruning", target_size="100B")
+    ) as raised:
+        compress(forest, *cancer, techniques="pruning", target_size="100B", name="tight")
+    table = raised.value.candidates
+    assert len(table) > 5
+    assert table["size_bytes"].tolist() == kept_candidates("tight")["size_bytes"].tolist()
+    found = compress(forest, *cancer, techniques="pruning", target_size="1MB", name="tight", resume=True)
+    assert found.candidates["latency_us"].tolist() == table["latency_us"].tolist()
 
 
 def test_a_budget_met_only_with_too_large_a_drop_names_that_drop(cancer: Any) -> None:
@@ -243,6 +265,203 @@ def test_ctrl_c_keeps_the_candidates_so_far(cancer: Any, forest: Any) -> None:
     assert found.best.predict(cancer[0]).shape == (len(cancer[0]),)
 
 
+def test_a_resumed_run_measures_only_what_is_not_kept(cancer: Any, forest: Any) -> None:
+    progress.install(lambda title, total, unit: _Interrupting(2))
+    try:
+        first = compress(forest, *cancer, techniques="pruning", name="mine")
+    finally:
+        progress.install(None)
+    assert any("type resume=True, name='mine' (--resume --name mine)" in note for note in first.notes())
+    assert open_yard().get("compression", "mine").payload["state"] == "interrupted"
+    count = len(first.candidates)
+    columns = [
+        "technique",
+        "settings",
+        "size_bytes",
+        "latency_us",
+        "latency_1k_us",
+        "score",
+        "drop",
+        "drop_se",
+    ]
+    pd.testing.assert_frame_equal(kept_candidates("mine")[columns], first.candidates[columns])
+
+    whole = compress(forest, *cancer, techniques="pruning", name="mine", resume=True, by="mean radius")
+    pd.testing.assert_frame_equal(whole.candidates[columns].head(count), first.candidates[columns])
+    assert len(whole.candidates) > count
+    assert f"{count - 1} candidates are as an earlier run of mine measured them" in whole.remarks
+    assert open_yard().get("compression", "mine").payload["state"] == "finished"
+    assert whole.slices
+
+    again = compress(forest, *cancer, techniques="pruning", resume=True, max_drop=1, caution=0)
+    assert again.name == "mine"
+    pd.testing.assert_frame_equal(again.candidates[columns], whole.candidates[columns])
+    assert again.chosen["size_bytes"] == again.candidates["size_bytes"].min()
+
+    X, y = cancer
+    for changed, words in (
+        ({"seed": 1}, "made with seed=0, found 1"),
+        ({"scoring": "f1"}, "made with scoring='roc_auc', found 'f1'"),
+        ({"model": RandomForestClassifier(39, random_state=0).fit(X, y)}, "n_estimators = 40 in the model"),
+        ({"X": X * 2}, "made with other data"),
+    ):
+        asked = {"model": forest, "X": X, "y": y, "techniques": "pruning", "name": "mine", "resume": True}
+        with pytest.raises(UsageError, match=f"compression 'mine' was .*{words}"):
+            compress(**{**asked, **changed})
+    with pytest.raises(NameTakenError, match="a compression named 'mine' exists already; type resume=True"):
+        compress(forest, X, y, name="mine")
+
+
+def test_what_cannot_be_resumed_is_said_before_anything_is_fitted(cancer: Any, forest: Any) -> None:
+    with pytest.raises(UnknownNameError, match="no compression of RandomForestClassifier to resume"):
+        compress(forest, *cancer, resume=True)
+    open_yard().record("study", "searched", {})
+    with pytest.raises(UnknownNameError, match="'searched' is a study, which %tune resumes"):
+        compress(forest, *cancer, resume=True, name="searched")
+    with pytest.raises(UnknownNameError, match="no compression in "):
+        kept_candidates()
+
+
+def test_a_model_that_is_fitted_otherwise_each_time_is_not_resumed(cancer: Any) -> None:
+    X, y = cancer
+    model = RandomForestClassifier(5).fit(X, y)
+    compress(model, X, y, techniques="quantization", name="loose", scoring="log_loss")
+    with pytest.raises(
+        UsageError, match=r"cannot be resumed: its model scored .* give the model a random_state"
+    ):
+        compress(model, X, y, techniques="quantization", name="loose", scoring="log_loss", resume=True)
+
+
+KILLED = """
+import os
+from sklearn.datasets import load_breast_cancer
+from sklearn.ensemble import RandomForestClassifier
+from modelyard import progress
+from modelyard.compression import compress
+
+class Killing:
+    left = 3
+    def advance(self, steps=1, note=""):
+        Killing.left -= 1
+        if not Killing.left:
+            os.kill(os.getpid(), 9)
+    def close(self):
+        pass
+
+X, y = load_breast_cancer(return_X_y=True)
+progress.install(lambda *shown: Killing())
+compress(RandomForestClassifier(40, random_state=0).fit(X, y), X, y, techniques="pruning", name="killed")
+"""
+
+
+def test_a_killed_process_leaves_its_candidates() -> None:
+    done = subprocess.run([sys.executable, "-c", KILLED], check=False, timeout=300)
+    assert done.returncode == -signal.SIGKILL
+    left = kept_candidates()
+    assert len(left) == 4
+    assert not left["chosen"].any()
+    X, y = load_breast_cancer(return_X_y=True)
+    model = RandomForestClassifier(40, random_state=0).fit(X, y)
+    found = compress(model, X, y, techniques="pruning", resume=True, timeout=1e-3, caution=0)
+    assert found.candidates["size_bytes"].tolist() == left["size_bytes"].tolist()
+    assert "compression" in {row[0] for row in modelyard.yard().table().rows}
+
+
+def test_a_network_is_given_up_in_the_middle_when_the_time_is_over(cancer: Any) -> None:
+    X, y = cancer
+    endless = {"max_iter": 10**6, "tol": 0.0, "n_iter_no_change": 10**6}
+    network = MLPClassifier((8,), random_state=0, **endless)
+    before = vars(network).copy()
+    began = time.perf_counter()
+    with until(began + 0.3), pytest.raises(OutOfTimeError):
+        fitted(network, X, y)
+    assert time.perf_counter() - began < 20
+    assert not set(vars(network)) & {"_update_no_improvement_count"}
+    assert {name: getattr(network, name) for name in before} == before
+
+
+def test_ctrl_c_is_not_swallowed_by_a_network(cancer: Any) -> None:
+    X, y = cancer
+    network = MLPClassifier((8,), max_iter=10**6, tol=0.0, n_iter_no_change=10**6)
+    alarm = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    alarm.start()
+    with pytest.raises(KeyboardInterrupt), quiet_fits():
+        fitted(network, X, y)
+    alarm.join()
+
+
+def test_what_is_fitted_by_the_clock_is_what_fit_makes(cancer: Any) -> None:
+    X, y = cancer
+    for model in (
+        RandomForestClassifier(60, random_state=0, max_leaf_nodes=5),
+        MLPClassifier((5,), random_state=0, max_iter=15, early_stopping=True),
+    ):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            one, two = clone(model).fit(X, y), fitted(clone(model), X, y)
+        assert np.array_equal(one.predict_proba(X), two.predict_proba(X))
+        assert one.get_params() == two.get_params()
+
+
+ENDLESS = """
+from modelyard.compression import Recipe, look_at_clock
+
+def endless(model, samples):
+    while True:
+        look_at_clock()
+
+class Endless:
+    order, combines, options = 0, False, ()
+
+    def fits(self, model):
+        return True
+
+    def candidates(self, asked):
+        yield Recipe("endless", "no end", endless)
+"""
+
+
+def test_a_candidate_that_is_given_up_is_named(
+    cancer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin = tmp_path / "plugin"
+    (plugin / "endless_technique-0.dist-info").mkdir(parents=True)
+    (plugin / "endless_technique.py").write_text(ENDLESS)
+    facts = plugin / "endless_technique-0.dist-info"
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: endless-technique\nVersion: 0\n")
+    (facts / "entry_points.txt").write_text("[modelyard.compressions]\nendless = endless_technique:Endless\n")
+    monkeypatch.syspath_prepend(plugin)
+    X, y = cancer
+    model = DecisionTreeClassifier(max_depth=2, random_state=0).fit(X, y)
+    compress(model, X, y, techniques="features", name="slow")
+    found = compress(model, X, y, techniques="endless", timeout=5, name="slow", resume=True)
+    assert any(
+        "stopped (the time was over) after 0 candidates, in the middle of endless (no end)" in note
+        for note in found.notes()
+    )
+    assert found.chosen["technique"] == "original"
+
+
+def test_a_candidate_keeps_a_standard_error_away_from_what_may_be_lost() -> None:
+    verdict = Verdict(0.95, 0.9, 1.0, 0.004, -0.01, 0.02, 0.003, 0.99)
+    assert not Tolerance(0.005).allows(verdict)
+    assert Tolerance(0.005, caution=0).allows(verdict)
+    assert Tolerance(0.007).allows(verdict)
+    assert Tolerance(0.005).allows(replace(verdict, drop_se=math.nan))
+    assert Tolerance(0.005).text("accuracy") == "a drop of accuracy and its standard error of at most 0.005"
+
+
+def test_the_standard_error_of_a_drop_is_that_of_the_paired_rows(pruned: Compression) -> None:
+    """Of n rows of which `worse` became wrong and `better` right it is sqrt(p - d²) / sqrt(n), p being their share."""
+    table, rows = pruned.candidates, pruned.held_out
+    same = table[table["agreement"] == 1]
+    assert (same["drop_se"] == 0).all()
+    changed = table[table["agreement"] < 1]
+    share = 1 - changed["agreement"]  # of two classes, a changed answer is right once
+    wanted = np.sqrt((share - changed["drop"] ** 2) / rows)
+    np.testing.assert_allclose(changed["drop_se"], wanted, rtol=0.2)
+
+
 def test_ctrl_c_before_anything_was_measured_is_one_line(cancer: Any) -> None:
     class Stopped(RandomForestClassifier):  # type: ignore[misc]
         def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
@@ -267,6 +486,7 @@ def test_no_candidate_is_begun_after_the_time(cancer: Any, forest: Any) -> None:
     [
         ({"max_drop": -1}, UsageError, "max_drop is 0 or more, found -1; type max_drop=0.005"),
         ({"max_drop": "much"}, UsageError, "found 'much'"),
+        ({"caution": -1}, UsageError, "caution is 0 or more, found -1; type caution=1"),
         ({"timeout": 0}, UsageError, "timeout is in seconds and above 0"),
         (
             {"techniques": "prunning"},
@@ -338,13 +558,14 @@ def test_the_picture_names_what_was_chosen(pruned: Compression) -> None:
 def test_the_magic_is_the_same_call(shell: InteractiveShell, cancer: Any, forest: Any) -> None:
     shell.user_ns.update(X=cancer[0], y=cancer[1], model=forest)
     line = "%compress model X y --max-drop 1% --technique pruning --score accuracy --budget 90s --seed 2"
-    line += " --by 'mean area'"
+    line += " --by 'mean area' --caution 2 --name mine --resume"
     shown = shell.run_cell(f"{line} --target-size 2MB --show-code").result
     assert repr(shown) == (
         "modelyard.compress(model, X, y, max_drop=0.01, techniques=['pruning'], scoring='accuracy', seed=2, "
-        "target_size='2MB', timeout=90.0, by=['mean area'])"
+        "target_size='2MB', timeout=90.0, by=['mean area'], caution=2.0, "
+        "name='mine', resume=True)"
     )
-    outcome = shell.run_cell(f"{line} -o small")
+    outcome = shell.run_cell(f"{line.removesuffix(' --resume')} -o small")
     outcome.raise_error()
     assert isinstance(shell.user_ns["small"], Compression)
     assert "usage: %compress" in repr(shell.run_cell("%compress -h").result)

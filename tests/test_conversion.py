@@ -144,6 +144,8 @@ CLASSIFIERS = {
     "ridge": RidgeClassifier(),
     "perceptron": Perceptron(),
     "linear-svc": LinearSVC(max_iter=200),
+    "linear-svc-scaled": scaled(LinearSVC()),
+    "linear-svc-nested": scaled(scaled(LinearSVC())),
     "sgd-hinge": scaled(SGDClassifier(random_state=0)),
     "sgd-log": scaled(SGDClassifier(loss="log_loss", random_state=0)),
     "sgd-huber": scaled(SGDClassifier(loss="modified_huber", random_state=0)),

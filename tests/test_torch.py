@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -18,8 +19,12 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 
+from modelyard.compression import compress, torch_networks
+from modelyard.compression.clock import OutOfTimeError, until
+from modelyard.compression.pruning import Pruning
 from modelyard.conversion import Conversion, Session, adopt, convert
-from modelyard.errors import ConversionError, InvalidInputError
+from modelyard.errors import ConversionError, InvalidInputError, UsageError
+from modelyard.evaluation.inputs import samples_for
 from modelyard.golden import Outputs, compare, expected
 from modelyard.packaging.training_table import checked_table
 
@@ -243,3 +248,128 @@ def test_a_module_that_is_random_does_not_pass_for_faithful() -> None:
     X, y = iris()
     with pytest.raises(ConversionError, match="otherwise when other rows are beside it"):
         adopt(Doing(lambda out: out + torch.rand_like(out)), X, y)
+
+
+# ---------------------------------------------------------------------------------------- compression
+
+
+class Written(nn.Module):
+    """Layers called one by one in ``forward``, which no ``Sequential`` tells the order of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.norm = nn.Linear(30, 128), nn.BatchNorm1d(128)
+        self.second, self.drop = nn.Linear(128, 64), nn.Dropout(0.1)
+        self.last = nn.Linear(64, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.relu(self.norm(self.first(x)))
+        return self.last(self.drop(nn.functional.gelu(self.second(x)))).squeeze(-1)
+
+
+def trained(module: nn.Module, X: pd.DataFrame, y: Any, rows: int) -> nn.Module:
+    """Train on the first rows, so that the others tell how good the module is."""
+    given, wanted = (torch.tensor(np.asarray(part)[:rows], dtype=torch.float32) for part in (X, y))
+    optimizer = torch.optim.Adam(module.parameters(), lr=3e-3)
+    module.train()
+    for _ in range(60):
+        optimizer.zero_grad()
+        nn.functional.binary_cross_entropy_with_logits(module(given), wanted).backward()
+        optimizer.step()
+    return module.eval()
+
+
+def test_a_module_is_quantized_and_its_layers_are_pruned() -> None:
+    X, y = two()
+    module = trained(Written(), X, y, 400)
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    found = compress(
+        module, X, y, max_drop=0.1, techniques=["pruning", "quantization"], scoring="accuracy", name="module"
+    )
+    table = found.candidates.set_index("settings")
+    assert not found.candidates["form"].ne("onnx").any()
+    original = table.loc[""]
+    sizes = {settings: original["size_bytes"] / table.loc[settings, "size_bytes"] for settings in table.index}
+    assert sizes["float16 weights"] > 1.7
+    assert sizes["int8 layers, static"] > 2
+    assert sizes["int8 layers, dynamic"] > 2
+    assert sizes["int4 weights"] > 3
+    assert sizes["64, 32 neurons"] > 2.5
+    assert sizes["15, 8 neurons"] > 8
+    assert table.loc["float16 weights", "agreement"] == 1
+    assert (
+        table.loc[["float16 weights", "int8 layers, dynamic", "64, 32 neurons"], "agreement"] > 0.95
+    ).all()
+    assert "pruning + quantization" in set(found.candidates["technique"])
+    assert found.original_cost.size_bytes > 4 * found.best.size_bytes
+    assert np.mean(found.best.predict(X) == y) > 0.85
+    assert repr(found).startswith("Written by pruning")
+    assert any("a torch module cannot be fitted again" in note for note in found.notes())
+    assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
+    assert not module.training
+    package(found.best, X, y)
+
+    with torch.no_grad():
+        module.last.bias += 1
+    with pytest.raises(UsageError, match="compression 'module' was made with weights = "):
+        compress(module, X, y, scoring="accuracy", name="module", resume=True)
+
+
+def test_fine_tuning_stops_with_the_clock() -> None:
+    X, y = two()
+    adopted = adopt(layers([30, 64, 1]), X, y)
+    samples = samples_for(adopted, X, y)
+    [(words, make), *_] = torch_networks.pruned(adopted, 0)
+    assert words == "32 neurons"
+    assert make(adopted, samples).module[0].out_features == 32
+    with until(time.perf_counter()), pytest.raises(OutOfTimeError):
+        make(adopted, samples)
+
+
+def test_a_pruned_module_is_the_module_without_the_neurons_that_say_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where half of the neurons say nothing, leaving them out changes no answer; it is looked at before training."""
+    X, y = two()
+    module = Written().eval()
+    with torch.no_grad():
+        module.second.weight[:, 64:] = 0
+        module.last.weight[:, 32:] = 0
+    adopted = adopt(module, X, y)
+    monkeypatch.setattr(torch_networks, "_EPOCHS", 0)
+    smaller = next(torch_networks.pruned(adopted, 0))[1](adopted, samples_for(adopted, X, y))
+    assert [part.out_features for part in smaller.module.modules() if isinstance(part, nn.Linear)] == [
+        64,
+        32,
+        1,
+    ]
+    np.testing.assert_allclose(smaller.predict_proba(X), adopted.predict_proba(X), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        Residual(30, 1),  # its inner layer meets the input again
+        nn.Sequential(nn.Linear(30, 8), nn.LayerNorm(8), nn.Linear(8, 1)),  # its norm knows the other neurons
+        nn.Linear(30, 1),
+        nn.Sequential(
+            nn.Linear(30, 8), nn.ReLU(), shared := nn.Linear(8, 8), nn.ReLU(), shared, nn.Linear(8, 1)
+        ),
+    ],
+    ids=["a branch", "a norm over neurons", "one layer", "a layer twice"],
+)
+def test_layers_whose_neurons_others_know_are_left_alone(module: nn.Module) -> None:
+    X, y = two()
+    adopted = adopt(module, X, y)
+    assert not torch_networks.fits(adopted)
+    assert not Pruning().fits(adopted)
+
+
+def test_three_classes_and_a_quantity_are_compressed_too() -> None:
+    X, y = iris()
+    found = compress(layers([4, 32, 3]), X, y, max_drop=1, caution=0, techniques="pruning")
+    assert set(found.best.predict(X)) <= {"setosa", "versicolor", "virginica"}
+    X, y = load_diabetes(as_frame=True, return_X_y=True)
+    found = compress(layers([10, 32, 1]).double(), X, y, max_drop=99, caution=0, techniques=["quantization"])
+    assert found.metric == "r2"
+    assert "float32 layers" in set(found.candidates["settings"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class ModelyardError(Exception):
@@ -97,7 +98,15 @@ class InterruptedRunError(ModelyardError, KeyboardInterrupt):
 
 
 class BudgetError(ModelyardError, ValueError):
-    """A study of which no model keeps to what serving may cost."""
+    """A study or a compression of which no model keeps to what serving may cost.
+
+    Attributes
+    ----------
+    candidates : DataFrame or None
+        Of a compression: what was measured, as of `Compression.candidates`.
+    """
+
+    candidates: Any = None
 
 
 class PackagingWarning(UserWarning):

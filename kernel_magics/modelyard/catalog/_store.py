@@ -15,7 +15,7 @@ from modelyard.catalog._disks import on_network_disk
 from modelyard.catalog._project import FOLDER, find_root
 from modelyard.errors import CatalogError, NameTakenError, UnknownNameError, did_you_mean, listing
 
-Kind = Literal["evaluation", "study", "bundle", "deployment"]
+Kind = Literal["evaluation", "study", "compression", "bundle", "deployment"]
 
 _FILE = "yard.sqlite"
 _BUSY_S = 30

@@ -17,7 +17,7 @@ from modelyard.tuning.front import non_dominated
 ORIGINAL = "original"
 COLUMNS = (
     "technique", "settings", "size_bytes", "latency_us", "latency_1k_us", "score", "ci_low", "ci_high", "drop",
-    "drop_low", "drop_high", "agreement", "form", "on_front", "chosen",
+    "drop_low", "drop_high", "drop_se", "agreement", "form", "on_front", "chosen",
 )  # fmt: skip
 
 
@@ -30,11 +30,13 @@ class Candidate:
     recipe : Recipe or None
         ``None`` of the original.
     model : Any
+        ``None`` where it was measured by an earlier run.
     cost : Cost
         Of one row.
     latency_1k_us : float
         Microseconds for a thousand rows at once.
-    judged : Judged
+    judged : Judged or None
+        ``None`` where it was measured by an earlier run.
     verdict : Verdict
     """
 
@@ -42,7 +44,7 @@ class Candidate:
     model: Any
     cost: Cost
     latency_1k_us: float
-    judged: Judged
+    judged: Judged | None
     verdict: Verdict
 
     @property
@@ -73,7 +75,9 @@ def on_front(found: Sequence[Candidate], greater_is_better: bool) -> list[bool]:
     return [bool(each) for each in kept]
 
 
-def candidates_table(found: Sequence[Candidate], chosen: Candidate, greater_is_better: bool) -> pd.DataFrame:
+def candidates_table(
+    found: Sequence[Candidate], chosen: Candidate | None, greater_is_better: bool
+) -> pd.DataFrame:
     """Return one row per candidate in the order in which they were made, the original first; `COLUMNS`."""
     rows = [
         (
@@ -88,6 +92,7 @@ def candidates_table(found: Sequence[Candidate], chosen: Candidate, greater_is_b
             each.verdict.drop,
             each.verdict.drop_low,
             each.verdict.drop_high,
+            each.verdict.drop_se,
             each.verdict.agreement,
             each.cost.form,
             front,

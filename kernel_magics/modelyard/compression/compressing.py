@@ -6,28 +6,22 @@ import math
 import time
 from typing import Any
 
-from sklearn.exceptions import NotFittedError as SklearnNotFittedError
-from sklearn.utils.validation import check_is_fitted
-
-from modelyard.compression.candidates import candidates_table
-from modelyard.compression.choosing import Wish
+from modelyard.compression.candidates import Candidate, candidates_table
+from modelyard.compression.choosing import Tolerance, Wish
 from modelyard.compression.final import made_of_all
-from modelyard.compression.judging import Judge, parted
-from modelyard.compression.protocol import Technique, techniques
+from modelyard.compression.judging import Judge, Slice, parted
+from modelyard.compression.records import CompressionRecord, new_record, resumed_record
+from modelyard.compression.refitting import AS_IT_IS, model_facts, taken, words_of
+from modelyard.compression.request import check_fitted, check_numbers, wanted_techniques
 from modelyard.compression.result import Compression
 from modelyard.compression.search import Search
-from modelyard.errors import (
-    InterruptedRunError,
-    InvalidInputError,
-    NotFittedError,
-    UsageError,
-    did_you_mean,
-    listing,
-)
-from modelyard.evaluation.inputs import check_estimator, checked_samples, describe_model
-from modelyard.evaluation.metrics import objective_metric
+from modelyard.conversion import is_torch
+from modelyard.errors import BudgetError, InterruptedRunError, InvalidInputError
+from modelyard.evaluation.inputs import Samples, samples_for
+from modelyard.evaluation.metrics import Metric, objective_metric
 from modelyard.evaluation.slicing import slices_of
 from modelyard.tuning.budget import serving_budget
+from modelyard.tuning.contract import data_facts
 
 
 def compress(
@@ -44,6 +38,9 @@ def compress(
     for_: str | None = None,
     timeout: float | None = None,
     by: Any = None,
+    caution: float = 1.0,
+    name: str | None = None,
+    resume: bool = False,
 ) -> Compression:
     """Make a model smaller and faster without changing much of what it says.
 
@@ -51,18 +48,22 @@ def compress(
     all of them, the clone being ``original``, are judged on the rows put aside: the model that was given has
     probably seen these. In the end the chosen recipe is applied to the model that was given and to all rows, and its
     size and latency are measured again, against that model. The score of `best` itself is therefore not known;
-    that of the same recipe on 70 % of the rows is. The smallest of many candidates is chosen by these very rows, so
-    that its score is somewhat too good.
+    that of the same recipe on 70 % of the rows is. The smallest of many candidates is chosen by these very rows, which
+    makes its drop look smaller than it is: `caution` stands against that (see `Tolerance`).
+
+    Each candidate is written into the project's catalog as soon as it is measured. Whatever stops the search, a killed
+    kernel too, `resume` takes them up, and `kept_candidates` shows them.
+
+    A torch module cannot be fitted again: the original is the module as it was given.
 
     Parameters
     ----------
-    model : estimator
+    model : estimator or torch.nn.Module
         Fitted; of a pipeline the last step is made smaller. It is not changed.
     X, y
         The rows that it was fitted on, and their targets.
     max_drop : float
-        How much of the score may be lost, in its own unit: 0.005 of accuracy is half a point. It is held against the
-        drop that was measured; the interval around it is shown.
+        How much of the score may be lost, in its own unit: 0.005 of accuracy is half a point.
     techniques : str or list of str, optional
         Of the installed ones, such as ``pruning``, ``quantization``, ``distillation`` (or one student:
         ``distillation:tree``). By default all that fit the model. With ``quantization`` among them, the
@@ -79,9 +80,19 @@ def compress(
     for_ : str, optional
         An installed deployment target whose limits the model must keep to.
     timeout : float, optional
-        Seconds after which no candidate is begun.
+        Seconds after which no candidate is begun, and one that is in the middle is given up: networks, torch modules
+        and forests look at the clock while they are fitted. Not cut short are the fit of the original, other fits,
+        a conversion, a measurement, and in the end the chosen recipe on all rows.
     by : str, array, Series, DataFrame or list of them, optional
         Also tell what became of slices: the values of a column of X, or quarters of its numbers.
+    caution : float
+        How many standard errors of its drop a candidate must keep away from `max_drop`; with 0 the drop itself counts.
+    name : str, optional
+        Of the record in the catalog; by default the model's class with a number.
+    resume : bool
+        Take up the compression `name`, or the newest of that model class: what it has measured is not measured again.
+        Model, data, scoring and seed must be what they were; techniques, `max_drop`, targets and time may
+        differ.
 
     Returns
     -------
@@ -91,56 +102,62 @@ def compress(
     Raises
     ------
     BudgetError
-        Nothing keeps to the targets with so small a drop; names what came closest.
-    UsageError, UnknownNameError, MissingExtraError
-        An argument makes no sense, or there is no such technique or target.
+        Nothing keeps to the targets with so small a drop; names what came closest, and holds what was measured as
+        ``candidates``.
+    UsageError, UnknownNameError, NameTakenError, MissingExtraError
+        An argument makes no sense; there is no such technique, target or compression; or that to resume is of another
+        model or other data.
     InvalidInputError, NotFittedError
         The model or the data cannot be used.
     InterruptedRunError
         Ctrl-C before there was anything to choose from.
     """
     began = time.perf_counter()
-    _check_request(max_drop, timeout)
-    check_estimator(model)
-    wanted = _wanted(techniques)
-    samples = checked_samples(model, X, y)
+    check_numbers(max_drop, timeout, caution)
+    model = taken(model, X, y)
+    wanted = wanted_techniques(techniques)
+    samples = samples_for(model, X, y)
     if samples.columns:
         raise InvalidInputError(
             f"compressing judges one target, y has {len(samples.columns)} columns; compress a model of each column"
         )
-    _check_fitted(model)
+    check_fitted(model)
     metric = objective_metric(scoring, model, samples)
     budget = serving_budget(target_latency, target_size, for_, prefix="target_")
     if by is not None:
         next(slices_of(samples, by), None)  # a column that is not there is told before anything is fitted
     parts = parted(samples, seed)
+    record = (resumed_record if resume else new_record)(model, name, _contract(model, samples, metric, seed))
+    tolerance = Tolerance(max_drop, caution)
     search = Search(
         wanted,
         parts,
         Judge(parts.held_out, metric, seed),
         seed,
         math.inf if timeout is None else began + timeout,
-        max_drop,
+        tolerance,
+        record,
     )
     try:
         search.measure_original(model)
-    except KeyboardInterrupt as stop:
-        raise InterruptedRunError("compressing stopped before anything was measured; run it again") from stop
-    search.run()
-    wish = Wish(budget, max_drop, metric.name, fastest=target_latency is not None)
-    try:
+        search.run()
+        wish = Wish(budget, tolerance, metric.name, fastest=target_latency is not None)
         chosen, final = made_of_all(search.found, model, samples, wish)
+        slices = () if by is None else tuple(_fallen(search, samples, by, chosen))
     except KeyboardInterrupt as stop:
-        raise InterruptedRunError(
-            "compressing stopped while the chosen model was made of all rows; run it again with fewer techniques"
-        ) from stop
-    slices = (
-        ()
-        if by is None
-        else tuple(search.judge.fallen(samples, by, parts.held_rows, search.found[0].judged, chosen.judged))
-    )
+        record.end("interrupted")
+        raise _interrupted(record) from stop
+    except BudgetError as error:
+        record.end("nothing kept to the budget")
+        raise _with_candidates(error, search) from error
+    except BaseException:
+        if not resume:  # a record that is refused stays as it was
+            record.end("interrupted")
+        raise
+    record.end("interrupted" if search.why_left else "finished", chosen=chosen.name)
     return Compression(
-        model=describe_model(model),
+        name=record.name,
+        model=words_of(model),
         metric=metric.name,
         greater_is_better=metric.greater_is_better,
         candidates=candidates_table(search.found, chosen, metric.greater_is_better),
@@ -149,11 +166,12 @@ def compress(
         best_cost=final.footprint.cost,
         original_1k_us=final.original.latency_1k_us,
         best_1k_us=final.footprint.latency_1k_us,
-        max_drop=max_drop,
+        tolerance=tolerance,
         budget=budget.text(),
         held_out=parts.held_out.rows,
         slices=slices,
         remarks=(
+            *((AS_IT_IS,) if is_torch(model) else ()),
             *search.remarks(),
             *final.remarks,
             *budget.remarks,
@@ -163,48 +181,35 @@ def compress(
     )
 
 
-def _check_request(max_drop: Any, timeout: Any) -> None:
-    for name, value, least in (
-        ("max_drop", max_drop, "0 or more"),
-        ("timeout", timeout, "in seconds and above 0"),
-    ):
-        if value is None and name == "timeout":
-            continue
-        given = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        if not given or value < 0 or (name == "timeout" and value == 0):
-            typed = "max_drop=0.005" if name == "max_drop" else "timeout=60"
-            raise UsageError(f"{name} is {least}, found {value!r}; type {typed}")
+def _contract(model: Any, samples: Samples, metric: Metric, seed: int) -> dict[str, Any]:
+    """Return what must be the same for the candidates of two runs to stand in one table, as JSON."""
+    return {
+        "scoring": metric.name,
+        "greater_is_better": metric.greater_is_better,
+        "seed": seed,
+        "model": model_facts(model),
+        **data_facts(samples),
+    }
 
 
-def _wanted(asked: Any) -> list[tuple[str, str, Technique]]:
-    """Return the techniques that are asked for, or all: name, what follows the colon, and an instance."""
-    if asked is None:
-        found = [(name, "", techniques[name]()) for name in techniques]
-    else:
-        words = [asked] if isinstance(asked, str) else list(asked)
-        if not words or not all(isinstance(word, str) for word in words):
-            raise UsageError(
-                f"techniques are names, found {asked!r}; type techniques='pruning', or leave it away for all"
-            )
-        found = []
-        for word in dict.fromkeys(words):
-            name, _, option = word.partition(":")
-            technique = techniques[name]()
-            if option and option not in technique.options:
-                raise UsageError(
-                    f"{name} knows no {option!r}; there: {listing(technique.options)}"
-                    f"{did_you_mean(option, technique.options)}"
-                )
-            found.append((name, option, technique))
-    return sorted(found, key=lambda each: each[2].order)
+def _fallen(search: Search, samples: Samples, by: Any, chosen: Candidate) -> list[Slice]:
+    one, other = (search.judged_of(each) for each in (search.found[0], chosen))
+    return search.judge.fallen(samples, by, search.parts.held_rows, one, other)
 
 
-def _check_fitted(model: Any) -> None:
-    try:
-        check_is_fitted(model)
-    except SklearnNotFittedError as error:
-        raise NotFittedError(
-            f"this {type(model).__name__} is not fitted; call its fit(X, y) first"
-        ) from error
-    except TypeError:  # an estimator that scikit-learn cannot ask
-        pass
+def _interrupted(record: CompressionRecord) -> InterruptedRunError:
+    if not record.count:
+        return InterruptedRunError("compressing stopped before anything was measured; run it again")
+    return InterruptedRunError(
+        f"compressing stopped before the chosen model was made of all rows; its {record.count} candidates are kept; "
+        f"to go on with them, {record.advice()}"
+    )
+
+
+def _with_candidates(error: BudgetError, search: Search) -> BudgetError:
+    """Return the error with what was measured, and where that is kept."""
+    told = BudgetError(
+        f"{error}; what was measured is in error.candidates; to choose from it again, {search.record.advice()}"
+    )
+    told.candidates = candidates_table(search.found, None, search.judge.metric.greater_is_better)
+    return told

@@ -100,6 +100,51 @@ def _follow(edited: Edited, single: dict[str, str], types: dict[str, int], node:
     edited.nodes.append(copied)
 
 
+def rewritten(proto: Any, write: Layer) -> Any:
+    """Return a graph of any library whose products with constant weights are written anew, and nothing else.
+
+    A ``Gemm`` becomes a product and a sum, as torch writes a linear layer.
+
+    Raises
+    ------
+    ConversionError
+        There is no such product.
+    """
+    edited, types = Edited(proto), types_of(proto)
+    nodes, count = list(edited.graph.node), 0
+    for node in nodes:
+        weights = _weights(edited, node)
+        if weights is None:
+            edited.nodes.append(node)
+            continue
+        count += 1
+        double = types.get(node.input[0]) == DOUBLE
+        fed = edited.cast(node.input[0], FLOAT) if double else node.input[0]
+        found = write(edited, fed, weights.astype(np.float32))
+        found = edited.cast(found, DOUBLE) if double else found
+        if node.op_type == "Gemm" and len(node.input) > 2 and node.input[2]:
+            edited.node("Add", [found, node.input[2]], node.output[0])
+        else:
+            edited.node("Identity", [found], node.output[0])
+    if not count:
+        raise ConversionError("its ONNX form has no layer with constant weights")
+    return edited.finished()
+
+
+def _weights(edited: Edited, node: Any) -> NDArray[Any] | None:
+    """Return the constant weights of a product, inputs by outputs; ``None`` of every other node."""
+    if _is_dense(edited, node):
+        return edited.array(node.input[1])
+    if node.op_type != "Gemm":
+        return None
+    given = {each.name: helper.get_attribute_value(each) for each in node.attribute}
+    weights = edited.array(node.input[1])
+    usual = given.get("alpha", 1.0) == given.get("beta", 1.0) == 1.0 and not given.get("transA", 0)
+    if weights is None or weights.dtype.kind != "f" or not usual:
+        return None
+    return weights.T if given.get("transB", 0) else weights
+
+
 def plain(edited: Edited, fed: str, weights: NDArray[np.float32]) -> str:
     """Write float32 weights."""
     return edited.node("MatMul", [fed, edited.constant(weights)])

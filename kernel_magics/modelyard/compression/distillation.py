@@ -13,6 +13,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
 
+from modelyard.compression.fitting import fitted
 from modelyard.compression.last_step import fed_to_last, last_step, with_last
 from modelyard.compression.protocol import Asked, Recipe
 from modelyard.compression.students import KINDS, Student, students
@@ -52,7 +53,7 @@ class Distillation:
 def _by_labels(model: Any, samples: Samples, student: Student, seed: int) -> Any:
     """Return the student that learned from the true labels."""
     rows = _as_fed(model, samples, _numbers(model, samples))
-    return with_last(model, clone(student.estimator).fit(rows, samples.y))
+    return with_last(model, fitted(clone(student.estimator), rows, samples.y))
 
 
 def _by_teacher(model: Any, samples: Samples, student: Student, seed: int) -> Any:
@@ -61,7 +62,7 @@ def _by_teacher(model: Any, samples: Samples, student: Student, seed: int) -> An
     rows = _as_fed(model, samples, np.vstack([X, munged(X, seed)]))
     learner = clone(student.estimator)
     if samples.classes is None:
-        return with_last(model, learner.fit(rows, np.asarray(teacher.predict(rows)).reshape(len(rows))))
+        return with_last(model, fitted(learner, rows, np.asarray(teacher.predict(rows)).reshape(len(rows))))
     shares, classes = _shares(teacher, rows)
     return with_last(model, _fitted_on_shares(learner, rows, shares, classes, seed))
 
@@ -102,10 +103,11 @@ def _fitted_on_shares(
         kept = shares >= np.minimum(_LEAST_SHARE, shares.max(axis=1, keepdims=True))
         places, columns = np.nonzero(kept)
         name = f"{learner.steps[-1][0]}__sample_weight" if isinstance(learner, Pipeline) else "sample_weight"
-        return learner.fit(_taken(rows, places), classes[columns], **{name: shares[places, columns]})
+        return fitted(learner, _taken(rows, places), classes[columns], **{name: shares[places, columns]})
     drawn = np.random.default_rng(seed).random((_DRAWN, len(rows), 1))
     columns = (drawn < np.cumsum(shares / shares.sum(axis=1, keepdims=True), axis=1)).argmax(axis=2)
-    return learner.fit(_taken(rows, np.tile(np.arange(len(rows)), _DRAWN)), classes[columns.reshape(-1)])
+    several = np.tile(np.arange(len(rows)), _DRAWN)
+    return fitted(learner, _taken(rows, several), classes[columns.reshape(-1)])
 
 
 def _taken(rows: Any, places: NDArray[np.intp]) -> Any:

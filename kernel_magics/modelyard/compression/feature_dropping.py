@@ -17,6 +17,7 @@ from sklearn.feature_selection import SelectKBest
 from sklearn.inspection import permutation_importance
 from sklearn.pipeline import make_pipeline
 
+from modelyard.compression.fitting import fitted
 from modelyard.compression.last_step import fed_to_last, last_step, with_last
 from modelyard.compression.protocol import Asked, Recipe
 from modelyard.errors import ConversionError
@@ -57,8 +58,7 @@ def _on_fewer(model: Any, samples: Samples, count: int, seed: int) -> Any:
         raise ConversionError("columns of a sparse matrix are not dropped; make it dense before the model")
     selector = _keeping(_importance(last, X, samples, seed), count, X)
     kept = X.iloc[:, selector.get_support(indices=True)] if hasattr(X, "iloc") else selector.transform(X)
-    fitted = clone(last).fit(np.asarray(kept), samples.y)
-    return with_last(model, make_pipeline(selector, fitted))
+    return with_last(model, make_pipeline(selector, fitted(clone(last), np.asarray(kept), samples.y)))
 
 
 def _importance(last: Any, X: Any, samples: Samples, seed: int) -> NDArray[np.float64]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from modelyard.compression.candidates import Candidate
 from modelyard.compression.choosing import Wish, nothing_keeps, ranked
+from modelyard.compression.fitting import quiet_fits
 from modelyard.compression.protocol import FAULTS, Recipe
 from modelyard.compression.serving import Footprint, footprints
+from modelyard.conversion.torch_module import TorchModule
 from modelyard.errors import BudgetError
 from modelyard.evaluation.inputs import Samples
 from modelyard.evaluation.splitters import first_line
@@ -64,22 +65,24 @@ def made_of_all(
     if tried:
         candidate, taken = min(tried, key=lambda pair: distance(budget, pair[1].cost))
         raise BudgetError(
-            f"no candidate made of all rows keeps to {budget.text()} with a drop of at most {wish.max_drop:g}; the "
-            f"nearest is {candidate.name}: {budget.broken(taken.cost)}; "
-            "allow more (--max-drop, --target-size, --target-latency)"
+            f"no candidate made of all rows keeps to {budget.text()} with {wish.tolerance.text(wish.metric)}; the "
+            f"nearest is {candidate.name}: {budget.broken(taken.cost)}; {wish.tolerance.advice()}"
         )
     raise nothing_keeps(found, before)
 
 
 def _made(recipe: Recipe, model: Any, samples: Samples) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet_fits():
         return recipe.make(model, samples)
 
 
 def _sized(model: Any, taken: Footprint) -> Any:
     """Give an estimator the size of its file as ``size_bytes``; an ONNX file has it already."""
-    if not hasattr(model, "size_bytes"):
-        size = taken.cost.size_bytes
-        model.size_bytes = int(size) if size == size else None
+    if isinstance(getattr(model, "size_bytes", None), int):
+        return model
+    size = taken.cost.size_bytes
+    known = int(size) if size == size else None
+    if isinstance(model, TorchModule):
+        return replace(model, size_bytes=known)
+    model.size_bytes = known
     return model

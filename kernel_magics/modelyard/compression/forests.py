@@ -10,19 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
-from sklearn.ensemble import (
-    ExtraTreesClassifier,
-    ExtraTreesRegressor,
-    RandomForestClassifier,
-    RandomForestRegressor,
-)
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from modelyard.compression.fitting import FORESTS, fitted
 from modelyard.compression.last_step import fed_to_last, last_step, with_last
 from modelyard.compression.protocol import Make
 from modelyard.evaluation.inputs import Samples
 
-_FORESTS = (RandomForestClassifier, RandomForestRegressor, ExtraTreesClassifier, ExtraTreesRegressor)
 _TREES = (DecisionTreeClassifier, DecisionTreeRegressor)  # ExtraTree* are such
 
 _SHARES = (0.5, 0.3, 0.2, 0.12, 0.06)
@@ -33,12 +27,12 @@ _FAINTEST = 2000  # rows that trees are ordered on
 
 
 def fits(last: Any) -> bool:
-    return isinstance(last, _FORESTS) or (isinstance(last, _TREES) and hasattr(last, "tree_"))
+    return isinstance(last, FORESTS) or (isinstance(last, _TREES) and hasattr(last, "tree_"))
 
 
 def pruned(last: Any, seed: int) -> Iterator[tuple[str, Make]]:
     """Yield what is said of each smaller forest, and how it is made."""
-    if isinstance(last, _FORESTS):
+    if isinstance(last, FORESTS):
         count = len(last.estimators_)
         for trees in _counts(count, _SHARES):
             yield f"{trees} trees", partial(_fewer, trees=trees)
@@ -114,4 +108,4 @@ def _grown_anew(model: Any, samples: Samples, trees: int, **limits: Any) -> Any:
     smaller = clone(last).set_params(**limits)
     if trees:
         smaller.set_params(n_estimators=trees, warm_start=False)
-    return with_last(model, smaller.fit(fed_to_last(model, samples.X), samples.y))
+    return with_last(model, fitted(smaller, fed_to_last(model, samples.X), samples.y))

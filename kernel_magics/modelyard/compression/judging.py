@@ -100,6 +100,8 @@ class Verdict:
     drop, drop_low, drop_high : float
         How much worse it is than the original, above 0 where it is worse whatever the metric's direction; paired:
         both are measured on the same draws.
+    drop_se : float
+        The standard error of the drop, from the same draws; NaN where there are none.
     agreement : float
         The share of rows with the original's label; of numbers R² between the two models' answers.
     """
@@ -110,6 +112,7 @@ class Verdict:
     drop: float
     drop_low: float
     drop_high: float
+    drop_se: float
     agreement: float
 
 
@@ -163,16 +166,25 @@ class Judge:
             *self._interval(found.score, found.drawn),
             drop + 0.0,  # no -0
             *self._interval(drop, drops),
+            self._standard_error(drops),
             self._agreement(original.labels, found.labels),
         )
 
+    @property
+    def _narrower(self) -> float:
+        """What a spread of draws is multiplied by: fewer rows than there are scatter more."""
+        return math.sqrt(min(1.0, _MOST_DRAWN / self._held.rows))
+
     def _interval(self, value: float, drawn: NDArray[Any]) -> tuple[float, float]:
-        known = drawn[~np.isnan(drawn)]
-        if len(known) < _DRAWS / 2:
+        known = _known(drawn)
+        if known is None:
             return math.nan, math.nan
-        smaller = math.sqrt(min(1.0, _MOST_DRAWN / self._held.rows))  # fewer rows than there are scatter more
         low, high = np.quantile(known, [0.025, 0.975])
-        return value - (value - float(low)) * smaller, value + (float(high) - value) * smaller
+        return value - (value - float(low)) * self._narrower, value + (float(high) - value) * self._narrower
+
+    def _standard_error(self, drawn: NDArray[Any]) -> float:
+        known = _known(drawn)
+        return math.nan if known is None else float(known.std(ddof=1)) * self._narrower
 
     def _agreement(self, one: NDArray[Any], other: NDArray[Any]) -> float:
         if self._held.classes is not None:
@@ -211,6 +223,11 @@ class Judge:
             if before == before and after == after:
                 found.append(Slice(name, int(inside.sum()), before, after, sign * (before - after) + 0.0))
         return sorted(found, key=lambda part: -part.drop)
+
+
+def _known(drawn: NDArray[Any]) -> NDArray[Any] | None:
+    known = drawn[~np.isnan(drawn)]
+    return known if len(known) >= _DRAWS / 2 else None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
+from modelyard.compression.fitting import fitted
 from modelyard.compression.last_step import fed_to_last, last_step, with_last
 from modelyard.compression.protocol import Make
 from modelyard.evaluation.inputs import Samples
@@ -75,5 +76,5 @@ def _trained_on(network: Any, X: Any, samples: Samples, seed: int) -> Any:
     network.best_loss_, network.loss_curve_, network._no_improvement_count = np.inf, [], 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # it is meant to be short
-        network.fit(X, samples.y)
+        fitted(network, X, samples.y)
     return network.set_params(**before)

@@ -33,6 +33,7 @@ class Recipe:
     make : callable
         Takes a fitted model and the rows that it was fitted on, and returns something with ``predict`` that
         ``%package`` takes; neither is changed. It is called at least twice: on the training part, and on all rows.
+        A long loop calls `look_at_clock` between its rounds.
     """
 
     technique: str

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from modelyard.compression import boosters, forests, networks
+from modelyard.compression import boosters, forests, networks, torch_networks
 from modelyard.compression.last_step import last_step
 from modelyard.compression.protocol import Asked, Recipe
 
-_FAMILIES = (forests, boosters, networks)
+_FAMILIES = (forests, boosters, networks, torch_networks)
 
 
 class Pruning:

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from modelyard.compression import boosters, dense_layers, forests
-from modelyard.compression.dense_layers import Layer, narrowed
+from modelyard.compression.dense_layers import Layer, narrowed, rewritten
 from modelyard.compression.graphs import as_model, graph_of
 from modelyard.compression.last_step import last_step
 from modelyard.compression.protocol import Asked, Recipe
 from modelyard.compression.tree_tables import smaller_tables
 from modelyard.conversion import convert
+from modelyard.conversion.torch_module import TorchModule
 from modelyard.errors import ConversionError
 from modelyard.evaluation.inputs import Samples
 from modelyard.tuning.serving import Rows
@@ -36,7 +37,8 @@ class Quantization:
     options = ()
 
     def fits(self, model: Any) -> bool:
-        return _has_trees(last_step(model)) or _layers(last_step(model)) > 0
+        last = last_step(model)
+        return isinstance(last, TorchModule) or _has_trees(last) or _layers(last) > 0
 
     def candidates(self, asked: Asked) -> Iterator[Recipe]:
         last = last_step(asked.model)
@@ -46,9 +48,11 @@ class Quantization:
                 yield Recipe(
                     "quantization", f"float32 trees, {levels} leaf values", partial(_trees, levels=levels)
                 )
-        if _layers(last):
+        if isinstance(last, TorchModule) or _layers(last):
             yield Recipe("quantization", "int8 layers, static", _static)
             for words, write in _OF_LAYERS:
+                if write is dense_layers.plain and getattr(last, "dtype", "") == "float32":
+                    continue  # a torch module is in float32 already
                 yield Recipe("quantization", words, partial(_dense, write=write))
 
 
@@ -69,7 +73,12 @@ def _trees(model: Any, samples: Samples, levels: int | None) -> Any:
 
 
 def _dense(model: Any, samples: Samples, write: Layer) -> Any:
-    return as_model(narrowed(graph_of(model, samples), _layers(last_step(model)), write), model, samples)
+    return as_model(_with_layers(model, samples, write), model, samples)
+
+
+def _with_layers(model: Any, samples: Samples, write: Layer) -> Any:
+    graph, last = graph_of(model, samples), last_step(model)
+    return rewritten(graph, write) if isinstance(last, TorchModule) else narrowed(graph, _layers(last), write)
 
 
 def _static(model: Any, samples: Samples) -> Any:
@@ -78,5 +87,5 @@ def _static(model: Any, samples: Samples) -> Any:
     table = Rows.of(samples).table
     if table is None:
         raise ConversionError("X is no table, so that there is no ONNX form")
-    graph = narrowed(graph_of(model, samples), _layers(last_step(model)), dense_layers.plain)
+    graph = _with_layers(model, samples, dense_layers.plain)
     return as_model(quantized(graph, convert(model, table), table), model, samples)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
+from modelyard.compression.choosing import Tolerance
 from modelyard.compression.judging import Slice
 from modelyard.presentation import Result, Table, number
 from modelyard.tuning.cost import Cost
@@ -23,6 +24,8 @@ class Compression(Result):
 
     Attributes
     ----------
+    name : str
+        Of its record in the project's catalog.
     model : str
         What was compressed, in words.
     metric : str
@@ -32,7 +35,8 @@ class Compression(Result):
         One row per candidate: ``technique`` (``original`` is one), ``settings``, ``size_bytes`` (of the ONNX file),
         ``latency_us`` (one row, in ONNX Runtime on one thread), ``latency_1k_us`` (a thousand rows at once), ``score``
         with its 95 % interval ``ci_low`` and ``ci_high``, ``drop`` (above 0: worse than the original) with
-        ``drop_low`` and ``drop_high``, ``agreement`` (the share of rows with the original's label; of numbers R²),
+        ``drop_low``, ``drop_high`` and its standard error ``drop_se``, ``agreement`` (the share of rows with the
+        original's label; of numbers R²),
         ``form`` (``onnx``, or ``python`` where there is no faithful graph), ``on_front`` and ``chosen``. All of them
         were made of 70 % of the rows, and judged on the rest.
     best : estimator-like
@@ -42,7 +46,8 @@ class Compression(Result):
         Of the model that was given and of `best`: measured again, against each other.
     original_1k_us, best_1k_us : float
         Microseconds of both for a thousand rows at once.
-    max_drop : float
+    tolerance : Tolerance
+        How much a candidate may lose, and how surely.
     budget : str
         What the model had to keep to, in words.
     held_out : int
@@ -56,6 +61,7 @@ class Compression(Result):
 
     kind: ClassVar[str] = "compression"
 
+    name: str
     model: str
     metric: str
     greater_is_better: bool
@@ -65,7 +71,7 @@ class Compression(Result):
     best_cost: Cost
     original_1k_us: float
     best_1k_us: float
-    max_drop: float
+    tolerance: Tolerance
     budget: str
     held_out: int
     slices: tuple[Slice, ...] = ()
@@ -87,7 +93,7 @@ class Compression(Result):
         if chosen["technique"] == "original":
             return (
                 f"{self.model} stays as it is, with {size_text(self.original_cost.size_bytes)}: no smaller candidate "
-                f"of {len(self.candidates) - 1} has a drop of {self.metric} of at most {self.max_drop:g}"
+                f"of {len(self.candidates) - 1} has {self.tolerance.text(self.metric)}"
                 f"{self._within()}"
             )
         return (
@@ -114,8 +120,8 @@ class Compression(Result):
         if chosen["technique"] == "original":
             return
         interval = (
-            f" (95 % interval {number(chosen['drop_low'])} to {number(chosen['drop_high'])}; the choice is by the "
-            "drop itself)"
+            f" (standard error {number(chosen['drop_se'])}, 95 % interval {number(chosen['drop_low'])} to "
+            f"{number(chosen['drop_high'])})"
             if chosen["drop_low"] == chosen["drop_low"]
             else ""
         )
@@ -153,10 +159,12 @@ class Compression(Result):
 
     def payload(self) -> dict[str, Any]:
         return {
+            "name": self.name,
             "model": self.model,
             "metric": self.metric,
             "greater_is_better": self.greater_is_better,
-            "max_drop": self.max_drop,
+            "max_drop": self.tolerance.max_drop,
+            "caution": self.tolerance.caution,
             "budget": self.budget,
             "held_out": self.held_out,
             "candidates": [

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from modelyard.conversion._protocol import NULL_STRING, Conversion, ModelInput
     from modelyard.conversion._session import FAILURES, Session
 
-__all__ = ["FAILURES", "NULL_STRING", "Conversion", "ModelInput", "Session", "adopt", "convert"]
+__all__ = ["FAILURES", "NULL_STRING", "Conversion", "ModelInput", "Session", "adopt", "convert", "is_torch"]
 
 _MODULES = {
     "FAILURES": "_session",
@@ -59,7 +59,10 @@ def _is_onnx(model: Any) -> bool:
     return isinstance(model, (str, bytes, PurePath)) or "onnx" in _roots(model)
 
 
-def _is_torch(model: Any) -> bool:
+def is_torch(model: Any) -> bool:
+    """Whether a model is torch's, or was adopted as such; imports nothing."""
+    if _made_by("torch_module")(model):
+        return True
     roots = _roots(model)
     return "torch" in roots and "sklearn" not in roots
 
@@ -70,7 +73,7 @@ def _made_by(module: str) -> Callable[[Any], bool]:
 
 _PLUGINS = (
     _Plugin("onnx_file", lambda model: _is_onnx(model) or _made_by("onnx_file")(model), adopts=True),
-    _Plugin("torch_module", lambda model: _is_torch(model) or _made_by("torch_module")(model), adopts=True),
+    _Plugin("torch_module", is_torch, adopts=True),
     _Plugin("scikit_learn", lambda model: True, adopts=False),
 )
 

@@ -146,13 +146,22 @@ def _options(model: Any, sparse: Collection[int]) -> dict[int, dict[str, Any]]:
     final = model
     while isinstance(final, Pipeline):
         final = final.steps[-1][1]
-    alias = sklearn_operator_name_map.get(type(final))
-    if alias and "zipmap" in (get_converter(alias).get_allowed_options() or {}):
+    if _takes_zipmap(final):
         options.setdefault(id(final), {})["zipmap"] = False
     for part in parts(model):
+        if isinstance(part, Pipeline):
+            last = part.steps[-1][1]
+            if isinstance(last, Pipeline) or not _takes_zipmap(last):
+                # of a step without options skl2onnx asks for a zipmap, and refuses a classifier that knows none
+                options.setdefault(id(last), {})
         if isinstance(part, CountVectorizer):  # TfidfVectorizer is one
             options[id(part)] = {"locale": "C"}
     return options
+
+
+def _takes_zipmap(part: Any) -> bool:
+    alias = sklearn_operator_name_map.get(type(part))
+    return alias is not None and "zipmap" in (get_converter(alias).get_allowed_options() or {})
 
 
 def _check_runs(estimator: Any, conversion: Conversion, rows: pd.DataFrame) -> None:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
@@ -58,6 +59,8 @@ class TorchModule:
         ``float32``, or ``float64`` where the module's own parameters are.
     reading : Reading
         What the output means.
+    size_bytes : int or None
+        Of the file that a bundle holds, where that was measured.
     """
 
     module: Any
@@ -66,9 +69,15 @@ class TorchModule:
     columns: tuple[str, ...]
     dtype: DType
     reading: Reading
+    size_bytes: int | None = None
 
     portable_only = True
     """Whether there is no form in Python that a bundle may hold."""
+
+    @property
+    def _estimator_type(self) -> str:
+        """What scikit-learn calls what it predicts."""
+        return "regressor" if self.reading.classes is None else "classifier"
 
     @property
     def feature_names_in_(self) -> Array:
@@ -95,6 +104,10 @@ class TorchModule:
         if not self.reading.has_probabilities:
             raise AttributeError(f"{self.name} has no probabilities")
         return lambda X: self.reading.probabilities(self._run(X))
+
+    def fed(self, X: Any) -> Array:
+        """Return rows as the module takes them, ``(rows, columns)`` of `dtype`."""
+        return np.ascontiguousarray(feed([self._entry], fed_frame(X, self.columns))[self._entry.name])
 
     def _run(self, X: Any) -> Array:
         return _answers(self.name, self.module, self._entry, fed_frame(X, self.columns))
@@ -178,7 +191,7 @@ def convert(model: Any, columns: pd.DataFrame) -> Conversion:
     """Return the graph that torch exports, with a bundle's inputs and outputs."""
     adopted = adopt(model, columns, None)
     frame = fed_frame(columns, adopted.columns)
-    proto = _exported(adopted, frame)
+    proto = _copied(adopted, frame)
     kind = TensorProto.DOUBLE if adopted.dtype == "float64" else TensorProto.FLOAT
     if len(proto.graph.input) != 1 or len(proto.graph.output) != 1:
         raise ConversionError(
@@ -188,6 +201,18 @@ def convert(model: Any, columns: pd.DataFrame) -> Conversion:
     conversion = rewired(proto, [slot], adopted.reading, None, proto.graph.output[0].name)
     check_runs(adopted.name, conversion, frame.head(_TRIED_ROWS))
     return conversion
+
+
+# What torch's exporter, which takes seconds, wrote of a module; an adopted module is a copy that nobody changes.
+_written: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+
+
+def _copied(adopted: TorchModule, frame: pd.DataFrame) -> Any:
+    if adopted.module not in _written:
+        _written[adopted.module] = _exported(adopted, frame)
+    proto = type(_written[adopted.module])()
+    proto.CopyFrom(_written[adopted.module])
+    return proto
 
 
 def _exported(adopted: TorchModule, frame: pd.DataFrame) -> Any:

@@ -67,6 +67,11 @@ def checked_samples(model: Any, X: Any, y: Any) -> Samples:
         one class only, or numbers that a classifier cannot take.
     """
     check_estimator(model)
+    return samples_for(model, X, y)
+
+
+def samples_for(model: Any, X: Any, y: Any) -> Samples:
+    """Return what `checked_samples` does, for something with ``predict`` that need not be an estimator."""
     rows_given, found = _checked_rows(X), checked_targets(model, y)
     targets = found.y
     shape = rows_given.shape

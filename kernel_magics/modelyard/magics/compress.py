@@ -41,7 +41,15 @@ def compress_parser() -> LineParser:
         metavar="TARGET",
         help="a deployment target whose limits the model must keep to",
     )
-    parser.add_argument("--budget", metavar="TIME", help="begin no candidate after this time: 90s, 5min")
+    parser.add_argument(
+        "--caution", type=float, metavar="N",
+        help="how many standard errors of its drop a candidate keeps away from --max-drop (1); 0: the drop counts",
+    )  # fmt: skip
+    parser.add_argument("--budget", metavar="TIME", help="make no candidates after this time: 90s, 5min")
+    parser.add_argument("--name", metavar="NAME", help="of its record, in which the candidates are kept")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on where a compression was stopped; measure nothing twice"
+    )
     parser.add_argument(
         "--by", action="append", metavar="COLUMN",
         help="also tell what became of each value of this column of X, or quarters of its numbers; may be repeated",
@@ -64,6 +72,9 @@ def compress_call(arguments: argparse.Namespace) -> Call:
             "for_": arguments.target,
             "timeout": _seconds(arguments.budget),
             "by": arguments.by,
+            "caution": arguments.caution,
+            "name": arguments.name,
+            "resume": arguments.resume or None,
         },
     )
 

@@ -17,7 +17,7 @@ class Overview(Result):
 
     Attributes
     ----------
-    evaluations, studies, bundles, deployments : tuple of Record
+    evaluations, studies, compressions, bundles, deployments : tuple of Record
         Oldest first.
     health : dict of str to Status
         How each deployment did when this was made.
@@ -28,6 +28,7 @@ class Overview(Result):
     root: Path
     evaluations: tuple[Record, ...]
     studies: tuple[Record, ...]
+    compressions: tuple[Record, ...]
     bundles: tuple[Record, ...]
     deployments: tuple[Record, ...]
     health: dict[str, Status]
@@ -35,13 +36,15 @@ class Overview(Result):
     def sentence(self) -> str:
         counts = (
             (len(self.evaluations), "evaluation"), (len(self.studies), "study"),
-            (len(self.bundles), "bundle"), (len(self.deployments), "deployment"),
+            (len(self.compressions), "compression"), (len(self.bundles), "bundle"),
+            (len(self.deployments), "deployment"),
         )  # fmt: skip
         return "yard: " + ", ".join(f"{count} {_plural(noun, count)}" for count, noun in counts)
 
     def table(self) -> Table:
         rows = [("evaluation", r.name, _when(r), _evaluated(r.payload)) for r in self.evaluations]
         rows += [("study", r.name, _when(r), _studied(r.payload)) for r in self.studies]
+        rows += [("compression", r.name, _when(r), _compressed(r.payload)) for r in self.compressions]
         rows += [("bundle", r.name, _when(r), _packed(r.payload)) for r in self.bundles]
         rows += [("deployment", r.name, _when(r), self._deployed(r)) for r in self.deployments]
         return Table(("what", "name", "since", "state"), rows)
@@ -66,6 +69,7 @@ class Overview(Result):
         return {
             "evaluations": named(self.evaluations),
             "studies": named(self.studies),
+            "compressions": named(self.compressions),
             "bundles": named(self.bundles),
             "deployments": [
                 {
@@ -104,6 +108,11 @@ def _studied(payload: dict[str, Any]) -> str:
     return f"{payload['state']}, {payload['finished']} trials finished{said}"
 
 
+def _compressed(payload: dict[str, Any]) -> str:
+    chosen = f", {payload['chosen']}" if "chosen" in payload else ""
+    return f"{payload['state']}, {len(payload['candidates'])} candidates measured{chosen}"
+
+
 def _packed(payload: dict[str, Any]) -> str:
     gone = "" if Path(payload["path"]).is_dir() else "gone from the store; "
     return f"{gone}{payload['form']}, {len(payload['columns'])} columns, digest {payload['digest'][:12]}"
@@ -116,6 +125,7 @@ def yard() -> Overview:
         here.root,
         here.records("evaluation"),
         here.records("study"),
+        here.records("compression"),
         here.records("bundle"),
         here.records("deployment"),
         {deployment.name: deployment.status() for deployment in deployments()},

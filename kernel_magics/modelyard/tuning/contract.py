@@ -32,32 +32,39 @@ def contract_of(
         "cv": cv,
         "scoring": scoring,
         "space": {name: _without_addresses(parameter.spec()) for name, parameter in space.items()},
-        "model": _fixed_parameters(model, space),
-        "X": {"rows": samples.rows, "features": samples.features, "digest": _digest(samples.X)},
-        "y": {"rows": samples.rows, "digest": _digest(pd.Series(samples.y))},
+        "model": fixed_parameters(model, space),
+        **data_facts(samples),
     }
 
 
-def check_same(name: str, kept: Contract, found: Contract) -> None:
-    """Raise UsageError that says what differs, unless two contracts are the same."""
-    for key in ("method", "cv", "scoring"):
-        if kept[key] != found[key]:
+def data_facts(samples: Samples) -> Contract:
+    """Return the shapes and digests of rows and targets."""
+    return {
+        "X": {"rows": samples.rows, "features": samples.features, "digest": digest_of(samples.X)},
+        "y": {"rows": samples.rows, "digest": digest_of(pd.Series(samples.y))},
+    }
+
+
+def check_same(name: str, kept: Contract, found: Contract, what: str = "study") -> None:
+    """Raise UsageError that says what differs, unless two contracts of a study, or of `what`, are the same."""
+    for key in found:
+        if not isinstance(found[key], dict) and kept.get(key) != found[key]:
             raise UsageError(
-                f"study {name!r} was made with {key}={kept[key]!r}, found {found[key]!r}; "
+                f"{what} {name!r} was made with {key}={kept.get(key)!r}, found {found[key]!r}; "
                 f"put {key} back to resume it, or type another name (--name)"
             )
     for key, noun in (("space", "the space"), ("model", "the model")):
-        differing = _first_difference(kept[key], found[key])
+        differing = _first_difference(kept.get(key, {}), found.get(key, {}))
         if differing is not None:
-            before, now = (part.get(differing, "nothing") for part in (kept[key], found[key]))
+            before, now = (part[key].get(differing, "nothing") for part in (kept, found))
             raise UsageError(
-                f"study {name!r} was made with {differing} = {before} in {noun}, found {now}; "
+                f"{what} {name!r} was made with {differing} = {before} in {noun}, found {now}; "
                 f"put it back to resume it, or type another name (--name)"
             )
     for key in ("X", "y"):
         if kept[key] != found[key]:
             raise UsageError(
-                f"study {name!r} was made with other data: {key} had {_shape(kept[key])}, "
+                f"{what} {name!r} was made with other data: {key} had {_shape(kept[key])}, "
                 f"found {_shape(found[key])}; give the same data to resume it, or type another name (--name)"
             )
 
@@ -71,7 +78,8 @@ def _shape(part: Mapping[str, Any]) -> str:
     return f"{part['rows']} rows{columns} (digest {part['digest'][:8]})"
 
 
-def _fixed_parameters(model: Any, space: Mapping[str, Parameter]) -> dict[str, str]:
+def fixed_parameters(model: Any, space: Mapping[str, Parameter]) -> dict[str, str]:
+    """Return the class of a model, and its parameters outside of `space`, in words."""
     parameters = {"class": type(model).__qualname__}
     swapped = [
         f"{name}__" for name, part in space.items() if any(hasattr(c, "get_params") for c in part.choices)
@@ -88,7 +96,7 @@ def _described(value: Any) -> str:
     Nor modules: a class from a script (``__main__``) may be imported from a file when the study is resumed.
     """
     if isinstance(value, np.ndarray | pd.DataFrame | pd.Series):
-        return f"{type(value).__name__} {_digest(value)[:16]}"
+        return f"{type(value).__name__} {digest_of(value)[:16]}"
     if hasattr(value, "get_params"):  # its parameters are listed by themselves
         return type(value).__qualname__
     if isinstance(value, list | tuple):
@@ -102,7 +110,7 @@ def _without_addresses(text: str) -> str:
     return re.sub(r" at 0x[0-9a-fA-F]+", "", text)
 
 
-def _digest(data: Any) -> str:
+def digest_of(data: Any) -> str:
     """Return SHA-256 over the values and column names; equal data give it in every process."""
     frame = data.to_frame() if isinstance(data, pd.Series) else data
     if isinstance(frame, np.ndarray):
