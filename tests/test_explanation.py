@@ -335,6 +335,29 @@ def test_one_row_is_drawn_as_a_waterfall_that_says_where_it_ends() -> None:
     assert further_charts("attribution", payload(found)) == []
 
 
+@pytest.mark.parametrize(
+    "sizes", [[0.2, 0.1, 0.08, 0.06, 0.04, 0.02, 0.01], [0.12, -0.11, 0.09, 0.05, -0.04]]
+)
+def test_no_line_strikes_through_a_figure_of_a_waterfall(sizes: list[float]) -> None:
+    facts = payload(attributed(MODEL, X, rows=[3]))
+    base, steps = 0.38, [{"column": f"c{i}", "cell": "1", "value": size} for i, size in enumerate(sizes)]
+    fall = {"row": 3, "output": "0", "base": base, "answer": base + sum(sizes), "steps": steps, "others": 0}
+    picture = chart("attribution", {**facts, "waterfall": fall})
+    assert picture is not None
+    places: dict[str, list[tuple[float, ElementTree.Element]]] = {"rule": [], "text": []}
+    for group in ElementTree.fromstring(picture.svg).iter(f"{SVG}g"):
+        for kind, found in places.items():
+            if group.get("class", "").startswith(f"mark-{kind} role-mark"):
+                found += [
+                    (float(re.findall(r"[-\d.]+", each.get("transform", ""))[0]), each) for each in group
+                ]
+    assert (len(places["rule"]), len(places["text"])) == (2, len(sizes))
+    for x, figure in places["text"]:
+        wide = 6 * len(figure.text or "")
+        start = x - wide if figure.get("text-anchor") == "end" else x
+        assert not [line for line, _ in places["rule"] if start < line < start + wide], figure.text
+
+
 def test_a_page_is_given_every_picture_with_its_words(cancer: Attribution) -> None:
     markup = panel_mimebundle(cancer)["text/html"]
     assert markup.count("<img") == 3

@@ -1,4 +1,4 @@
-"""Notebook 01 as a new user meets it: in JupyterLab, in a browser, run from top to bottom."""
+"""Notebooks as a new user meets them: in JupyterLab, in a browser, run from top to bottom."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kernels import NOTEBOOKS
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
-SCREENSHOT = Path(__file__).parent / "screenshots" / "notebook-01.png"
+SCREENSHOTS = Path(__file__).parent / "screenshots"
 NOTEBOOK = "01_from_cell_to_endpoint.ipynb"
 
 
@@ -33,7 +33,7 @@ def test_notebook_01_in_jupyterlab_shows_every_result_and_leaves_an_endpoint(
         seen = notebook.run_all(timeout=300)
         notebook.execute("modelyard:show-yard")
         notebook.page.get_by_role("region", name="Yard").get_by_text("breast-cancer:1").first.wait_for()
-        notebook.screenshot(SCREENSHOT)
+        notebook.screenshot(SCREENSHOTS / "notebook-01.png")
         regions = {
             kind: notebook.page.get_by_role("region", name=kind, exact=True)
             for kind in ("Evaluation", "Study", "Bundle", "Verification", "Deployment")
@@ -56,3 +56,48 @@ def test_notebook_01_in_jupyterlab_shows_every_result_and_leaves_an_endpoint(
         assert endpoint.status().health == "ready"  # Lab and its kernels are gone by now
     finally:
         endpoint.remove()
+
+
+@pytest.mark.parametrize(
+    ("name", "theme", "pictures"),
+    [
+        (
+            "06_explain.ipynb",
+            "Light",
+            {
+                "Attribution": 6,  # bars, every row and one column; two single rows; LIME's
+                "Partial_dependence": 3,
+                "Importance": 1,
+                "Interactions": 1,
+                "Counterfactuals": 1,
+                "Fairness": 4,
+            },
+        ),
+        ("06b_compress_for_the_edge.ipynb", "Dark", {"Compression": 3}),
+    ],
+)
+def test_every_picture_of_a_notebook_is_drawn_and_has_words(
+    name: str, theme: str, pictures: dict[str, int], project: Path, tmp_path: Path
+) -> None:
+    scratch = tmp_path / "jupyter"
+    scratch.mkdir()
+    shutil.copy(NOTEBOOKS / name, project)
+    with (
+        jupyter_lab(project, scratch, theme=f"JupyterLab {theme}") as lab,
+        chromium() as browser,
+        open_notebook(browser, lab, name) as notebook,
+    ):
+        seen = notebook.run_all(timeout=500)
+        notebook.screenshot(SCREENSHOTS / f"{Path(name).stem}-{theme.lower()}.png")
+        drawn = {
+            kind: notebook.page.get_by_role("region", name=kind, exact=True).get_by_role("img").all()
+            for kind in pictures
+        }
+        words = [image.get_attribute("alt") for images in drawn.values() for image in images]
+        widths = [
+            image.evaluate("image => image.naturalWidth") for images in drawn.values() for image in images
+        ]
+    assert (seen.errors, seen.elsewhere, seen.complaints) == ([], [], [])
+    assert {kind: len(images) for kind, images in drawn.items()} == pictures
+    assert all(words)
+    assert min(widths) > 300

@@ -49,7 +49,7 @@ def importance_chart(payload: Mapping[str, Any]) -> Picture | None:
         for bar in bars[:_MOST_TOLD]
     )
     hidden = len(payload["columns"]) - len(bars)
-    more = f"; {hidden} more columns cost less" if hidden else ""
+    more = f"; {hidden} more {'column costs' if hidden == 1 else 'columns cost'} less" if hidden else ""
     return drawn(
         spec, f"Loss of {payload['metric']} where each column is shuffled, the largest first: {told}{more}."
     )
@@ -340,9 +340,13 @@ def counterfactuals_chart(payload: Mapping[str, Any]) -> Picture | None:
         told.append(f"{column} {' and '.join(parts)}")
     alt = (
         f"Columns changed so that the model says {payload['wanted']}, of {rows} {'row' if rows == 1 else 'rows'}: "
-        f"{'; '.join(told)}{f'; and {len(counts) - _MOST_TOLD} more columns' if len(counts) > _MOST_TOLD else ''}."
+        f"{'; '.join(told)}{_further(len(counts) - _MOST_TOLD)}."
     )
     return drawn(spec, alt)
+
+
+def _further(count: int) -> str:
+    return f"; and {count} more {'column' if count == 1 else 'columns'}" if count > 0 else ""
 
 
 def _way(before: Any, after: Any) -> str:

@@ -10,6 +10,8 @@ from modelyard_widgets.drawing import BLUE, GREY, KEY, ORANGE, WIDTH, Picture, S
 
 _MOST_BARS = 12
 _BINS = 60
+_DIGIT = 6.5  # pixels of a character of 11 pixels' height
+_GAP = 4  # pixels between a bar and its figure
 _CLEAR = 0.3  # a correlation below is told as no direction
 #: From low to high. The pair is told apart with every kind of colour vision.
 _RAMP = {"domain": [0, 1], "range": [BLUE, ORANGE], "interpolate": "lab"}
@@ -237,7 +239,7 @@ def _waterfall(payload: Mapping[str, Any]) -> Picture:
         sign = "+" if value >= 0 else "−"
         bars.append(
             {
-                "label": label, "from": at, "to": at + value, "side": max(at, at + value),
+                "label": label, "from": at, "to": at + value,
                 "push": "up" if value >= 0 else "down", "text": f"{sign}{number(abs(value))}",
             }
         )  # fmt: skip
@@ -246,7 +248,9 @@ def _waterfall(payload: Mapping[str, Any]) -> Picture:
     y: Spec = {"field": "label", "type": "nominal", "sort": order, "axis": {**_names(), "labelLimit": 240}}
     ends = [fall["base"], fall["answer"], *(bar["to"] for bar in bars)]
     low, high = domain(ends)
-    scale = {"domain": [low, high + 0.1 * (high - low)], "nice": False}  # room for the figures
+    high += 0.1 * (high - low)  # room for the figures
+    scale = {"domain": [low, high], "nice": False}
+    to_right, to_left = _figures(bars, (fall["base"], fall["answer"]), low, high)
     title = payload["scale"] + (f" of {fall['output']}" if len(payload["outputs"]) > 1 else "")
     x: Spec = {"type": "quantitative", "title": title, "scale": scale, "axis": {"tickCount": 6}}
     lines = [
@@ -281,11 +285,14 @@ def _waterfall(payload: Mapping[str, Any]) -> Picture:
                     },
                 },
             },
-            {
-                "data": {"values": bars},
-                "mark": {"type": "text", "align": "left", "dx": 4, "color": "currentColor", "fontSize": 11},
-                "encoding": {"y": y, "x": {**x, "field": "side"}, "text": {"field": "text"}},
-            },
+            *(
+                {
+                    "data": {"values": figures},
+                    "mark": {"type": "text", "align": align, "dx": dx, "color": "currentColor", "fontSize": 11},
+                    "encoding": {"y": y, "x": {**x, "field": "side"}, "text": {"field": "text"}},
+                }
+                for figures, align, dx in ((to_right, "left", _GAP), (to_left, "right", -_GAP))
+            ),
         ],
         "title": {"text": "dashes: base value · line: the answer · orange adds, blue takes away", **KEY},
     }  # fmt: skip
@@ -293,6 +300,23 @@ def _waterfall(payload: Mapping[str, Any]) -> Picture:
     of = f" for {fall['output']}" if len(payload["outputs"]) > 1 else ""
     way = f"from the base value {number(fall['base'])} to {number(fall['answer'])}"
     return drawn(spec, f"Row {fall['row']}{of}: {way}; most by {told}.")
+
+
+def _figures(
+    bars: Sequence[Spec], lines: Sequence[float], low: float, high: float
+) -> tuple[list[Spec], list[Spec]]:
+    """Place each bar's figure at its right end; where a line strikes it through, at its left or behind the line."""
+    to_right, to_left = [], []
+    pixel = (high - low) / WIDTH
+    for bar in bars:
+        gap = _GAP * pixel
+        room = gap + _DIGIT * len(bar["text"]) * pixel
+        start, end = sorted((bar["from"], bar["to"]))
+        striking = [line for line in lines if gap < line - end < room]
+        free = start - room > low and not any(gap < start - line < room for line in lines)
+        found, side = (to_left, start) if striking and free else (to_right, max([end, *striking]))
+        found.append({"label": bar["label"], "text": bar["text"], "side": side})
+    return to_right, to_left
 
 
 def _names() -> Spec:

@@ -23,6 +23,8 @@
  */
 
 const CHANGES = /** @type {const} */ (["change:kind", "change:payload", "change:picture", "change:further"]);
+/** Characters of a cell above which its column keeps some width, where a wide table would squeeze it. */
+const LONG = 24;
 const NUMBER = /^[-+±]?\d[\d.,]*(e[-+]?\d+)?(\s?[%a-zµ]{1,3})?$|^[–-]$/i;
 
 /**
@@ -46,16 +48,19 @@ function drawTable({ columns, rows }, title) {
   const numeric = columns.map(
     (_, i) => rows.length > 0 && rows.every((row) => NUMBER.test(row[i])),
   );
+  const parts = columns.map((_, i) =>
+    numeric[i] ? "number" : rows.some((row) => row[i].length > LONG) ? "words" : "text",
+  );
   const head = table.createTHead().insertRow();
   columns.forEach((name, i) => {
-    const cell = make("th", numeric[i] ? "number" : "text", name);
+    const cell = make("th", parts[i], name);
     cell.scope = "col";
     head.append(cell);
   });
   const body = table.createTBody();
   for (const row of rows) {
     const line = body.insertRow();
-    row.forEach((text, i) => line.append(make("td", numeric[i] ? "number" : "text", text)));
+    row.forEach((text, i) => line.append(make("td", parts[i], text)));
   }
 
   // a wide table scrolls by itself, by keyboard too

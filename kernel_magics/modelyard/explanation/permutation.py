@@ -68,9 +68,10 @@ class Importance(Result):
         sure = self.intervals["ci_low"] > 0
         if not sure.any():
             return f"no column is surely worth anything to {self.model} ({counted}; {self.repeats} shuffles)"
+        worth = f"{int(sure.sum())} of {len(sure)} columns {'is' if sure.sum() == 1 else 'are'}"
         return (
             f"{self.model} relies most on {first}: shuffled, it costs {number(float(self.importance.iloc[0]))} of the "
-            f"{counted}; {int(sure.sum())} of {len(sure)} columns are surely worth something"
+            f"{counted}; {worth} surely worth something"
         )
 
     def notes(self) -> Sequence[str]:
@@ -190,7 +191,8 @@ def _shared(frame: pd.DataFrame, ranked: list[Any]) -> list[str]:
     if not pairs:
         return []
     named = [f"{one} and {other} ({number(float(size))})" for size, one, other in pairs[:_MOST_NAMED]]
-    more = f" and {len(pairs) - _MOST_NAMED} more pairs" if len(pairs) > _MOST_NAMED else ""
+    hidden = len(pairs) - _MOST_NAMED
+    more = f" and {hidden} more {'pair' if hidden == 1 else 'pairs'}" if hidden > 0 else ""
     return [
         f"columns that go together share their importance, so each looks smaller than both together: "
         f"{', '.join(named)}{more} (rank correlation above {_STRONG:g})"
