@@ -306,7 +306,8 @@ def _figures(
     bars: Sequence[Spec], lines: Sequence[float], low: float, high: float
 ) -> tuple[list[Spec], list[Spec]]:
     """Place each bar's figure at its right end; where a line strikes it through, at its left or behind the line."""
-    to_right, to_left = [], []
+    to_right: list[Spec] = []
+    to_left: list[Spec] = []
     pixel = (high - low) / WIDTH
     for bar in bars:
         gap = _GAP * pixel
