@@ -83,7 +83,7 @@ def _chains(module: Any) -> list[_Chain]:
     holders = Counter(id(value) for part in own.values() for value in part.parameters(recurse=False))
     elementwise = tuple(getattr(nn, name) for name in _MODULES)
 
-    def alone(node: Any, kind: type) -> bool:
+    def alone(node: Any, kind: type[Any]) -> bool:
         """Whether a node is a layer of exactly this kind that runs once and shares no weights."""
         part = own.get(node.target) if node.op == "call_module" else None
         if part is None or type(part) is not kind or calls[node.target] != 1:
