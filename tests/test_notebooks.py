@@ -110,7 +110,7 @@ def test_notebook_06_explains_in_the_columns_of_the_table(project: Path) -> None
         "size=medium",
         "size=large",
     }
-    assert "Every row's values for malignant" in (project / "why.html").read_text(encoding="utf-8")
+    assert "values for malignant</h2>" in (project / "why.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.timeout(600)
@@ -119,10 +119,10 @@ def test_notebook_06b_packages_a_forest_in_a_few_kilobytes(project: Path) -> Non
     assert modelyard.yard().deployments == ()
     shown = payloads(notebook)
     assert shown["compression"]["best"]["size_bytes"] <= 5_000
-    assert shown["compression"]["original"]["size_bytes"] > 1_000_000
+    assert shown["compression"]["original"]["size_bytes"] > 500_000
     assert shown["bundle"]["form"] == "onnx"
     words = "\n".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", ()))
-    assert "1797 digits: every label the same" in words
+    assert "1000 digits: every label the same" in words
 
 
 def test_the_committed_notebooks_hold_no_output() -> None:

@@ -24,7 +24,7 @@
 
 const CHANGES = /** @type {const} */ (["change:kind", "change:payload", "change:picture", "change:further"]);
 /** Characters of a cell above which its column keeps some width, where a wide table would squeeze it. */
-const LONG = 24;
+const LONG = 18;
 const NUMBER = /^[-+±]?\d[\d.,]*(e[-+]?\d+)?(\s?[%a-zµ]{1,3})?$|^[–-]$/i;
 
 /**
