@@ -131,6 +131,23 @@ env-ray: .env-ray/.done ## the environment of the tests with Ray
 test-ray: env-ray ## %cv and %tune on a Ray cluster
 	MODELYARD_RAY=1 .env-ray/bin/python -m pytest tests/test_engines.py -k ray
 
+# What runs functions of AWS Lambda wants a Python that Lambda has: the first of these that runs; TARGETS_PYTHON=... names another.
+TARGETS_PYTHON ?= $(shell for p in $(PYTHON) python3.13 python3.12 $(wildcard $(HOME)/.pyenv/versions/3.13.*/bin/python $(HOME)/.pyenv/versions/3.12.*/bin/python); do \
+	"$$p" -c 'import sys; sys.exit(not (3, 12) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo "$$p" && break; done)
+
+.env-targets/.done: tests/environments/targets.txt | $(BIN)/uv
+	@test -n "$(TARGETS_PYTHON)" || { echo "the tests of targets need Python 3.12 or 3.13; none found. Install one, or type: make env-targets TARGETS_PYTHON=/path/to/python"; exit 1; }
+	@$(BIN)/uv -q venv --allow-existing --python $(TARGETS_PYTHON) .env-targets
+	@VIRTUAL_ENV=$(CURDIR)/.env-targets $(BIN)/uv -q --no-progress pip install -r tests/environments/targets.txt
+	@touch $@
+
+.PHONY: env-targets
+env-targets: .env-targets/.done ## clouds' own emulators, for the tests of targets
+
+.PHONY: test-targets
+test-targets: $(VENV)/.dev env-targets ## what goes to a cloud, run by that cloud's own programs
+	$(BIN)/python -m pytest tests/targets
+
 .PHONY: postgresql
 postgresql:
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || { \
@@ -158,7 +175,7 @@ wrk:
 	  else echo "wrk is not installed: a slower Python client is used; type: sudo apt-get install wrk"; fi; }
 
 .PHONY: bench
-bench: $(VENV)/.dev wrk ## measure start-up, bundles, serving, batch, routing, cross-validation, tuning, engines, explanations, compression
+bench: $(VENV)/.dev wrk env-targets ## measure start-up, bundles, serving, batch, routing, cross-validation, tuning, engines, explanations, compression, targets
 	$(BIN)/python benchmarks/startup.py --json
 	$(BIN)/python benchmarks/bundles.py --json
 	$(BIN)/python benchmarks/hot_path.py --json
@@ -169,11 +186,12 @@ bench: $(VENV)/.dev wrk ## measure start-up, bundles, serving, batch, routing, c
 	$(BIN)/python benchmarks/engines.py --json
 	$(BIN)/python benchmarks/explanation.py --json
 	$(BIN)/python benchmarks/compression.py --json
+	$(BIN)/python benchmarks/targets.py --json
 
 .PHONY: bench-check
-bench-check: $(VENV)/.dev wrk ## hold every figure that must be reached against its bound
+bench-check: $(VENV)/.dev wrk env-targets ## hold every figure that must be reached against its bound
 	$(BIN)/python benchmarks/check.py
 
 .PHONY: clean
 clean: ## remove environments and build outputs (never .modelyard)
-	rm -rf $(VENV) .env-mlflow .env-ray .env-torch .env-triton extension/node_modules extension/lib extension/modelyard_lab/labextension dist .demo
+	rm -rf $(VENV) .env-mlflow .env-ray .env-targets .env-torch .env-triton extension/node_modules extension/lib extension/modelyard_lab/labextension dist .demo

@@ -21,6 +21,7 @@ SCRIPTS = {
     "engines.py": set(),
     "explanation.py": set(),
     "compression.py": set(),
+    "targets.py": set(),
 }
 
 

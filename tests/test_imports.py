@@ -28,6 +28,7 @@ PACKAGES = (
     "modelyard_widgets",
     "modelyard_lab",
     "modelyard_explainer",
+    "modelyard_lambda",
     "modelyard_router",
     "modelyard_runtime",
     "modelyard_templates",

@@ -160,3 +160,14 @@ COMPRESSION = {
         "HistGradientBoosting on breast_cancer: points of accuracy lost", most=0.3
     ),
 }
+
+#: Of ``targets.py`` (issue 8).
+TARGETS = {
+    "lambda_zip_mb": Bound("AWS Lambda: zip file of a bundle in ONNX, MB", most=30),
+    "lambda_unpacked_mb": Bound("AWS Lambda: the same unpacked, MB", most=90),
+    "lambda_cold_s": Bound(
+        "AWS Lambda's emulator: seconds to the first answer, start of Python included (median)", most=0.6
+    ),
+    "lambda_warm_ms": Bound("AWS Lambda's emulator: milliseconds of an answer after it (median)", most=5),
+    "lambda_golden": Bound("AWS Lambda's emulator: share of golden rows within tolerance", least=1),
+}

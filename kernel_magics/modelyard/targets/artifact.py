@@ -113,8 +113,8 @@ class Artifact:
         Of what its size consists.
     handler : Function or Server
         How the place runs it.
-    python, architecture : str
-        What it was made for: ``3.13``, ``x86_64``.
+    python, architecture, system : str
+        What it was made for: ``3.13``, ``x86_64``, and ``linux`` as `sys.platform` has it.
     packed_bytes : int or None
         Its size as it is sent, where it is packed.
     """
@@ -124,6 +124,7 @@ class Artifact:
     python: str
     architecture: str
     packed_bytes: int | None = None
+    system: str = sys.platform
 
     @property
     def unpacked_bytes(self) -> int:

@@ -18,22 +18,30 @@ _REACHED_S = 30.0
 Contents = Callable[[Content], bytes]
 
 
-def carry_out(calls: Sequence[Call], send: Send, folder: Path, contents: Contents) -> dict[str, Any]:
+def carry_out(
+    calls: Sequence[Call],
+    send: Send,
+    folder: Path,
+    contents: Contents,
+    given: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Make `calls`, but those that the journal in `folder` has of this plan; return what all of them named.
+
+    `given` is what the plan names without a call, such as the hash of a token that is made when it is carried out.
 
     Raises
     ------
     DeploymentError
         A call failed; the message says which, why, and what exists now. Carry the same calls out again to go on.
     """
-    journal = Journal(folder)
+    journal, given = Journal(folder), dict(given or {})
     with track("carrying out the plan", len(calls), "call") as tracker:
         for number, call in enumerate(calls, 1):
             try:
                 if call.digest not in journal.done:
-                    _make(call, send, journal, contents)
+                    _make(call, send, journal, contents, given)
                 if call.settled is not None and call.digest not in journal.settled:
-                    _wait(call.settled, send, journal.named, contents)
+                    _wait(call.settled, send, given | journal.named, contents)
                     journal.note_settled(call.digest)
             except (CallFailed, LookupError, OSError) as error:
                 raise DeploymentError(_told(call, f"{number} of {len(calls)}", error, journal)) from None
@@ -42,25 +50,26 @@ def carry_out(calls: Sequence[Call], send: Send, folder: Path, contents: Content
     return journal.named
 
 
-def _make(call: Call, send: Send, journal: Journal, contents: Contents) -> None:
+def _make(call: Call, send: Send, journal: Journal, contents: Contents, given: Mapping[str, Any]) -> None:
     """Make one call; where what it makes is there already, ask what that is.
 
     What is there is ours, to be taken back one day, where this call was begun before and its end was not seen.
     """
     asked, is_ours = call, True
+    known = {**given, **journal.named}
     was_begun = call.digest in journal.begun
     journal.note_begun(call.digest)
     try:
-        answer = _sent(call, send, filled(call.parameters, journal.named, contents))
+        answer = _sent(call, send, filled(call.parameters, known, contents))
     except CallFailed as failed:
         if call.found is None or failed.code != call.exists:
             raise
         asked, is_ours = call.found, was_begun
-        answer = send(asked.service, asked.operation, filled(asked.parameters, journal.named, contents))
+        answer = send(asked.service, asked.operation, filled(asked.parameters, known, contents))
     named = {name: at(answer, path) for name, path in (asked.names or call.names).items()}
     back = None
     if call.undo is not None and is_ours:
-        parameters = filled(call.undo.parameters, journal.named | named, contents)
+        parameters = filled(call.undo.parameters, known | named, contents)
         back = {
             "says": call.undo.says, "service": call.undo.service, "operation": call.undo.operation,
             "parameters": parameters, "gone": call.undo.exists,

@@ -9,11 +9,10 @@ from typing import Any
 from modelyard.limits import Limits
 from modelyard.presentation import Result, Table
 from modelyard.targets.artifact import Artifact, Component
+from modelyard.targets.slimming import BALLAST
 
 _MB = 1e6
 _SHOWN = 12
-_TESTS = ("tests", "test", "testing")
-_TOOLS = tuple(f"onnxruntime/{part}/" for part in ("tools", "transformers", "quantization", "datasets"))
 _OF_SCIKIT_LEARN = ("scikit-learn", "scipy", "joblib", "threadpoolctl", "skops", "prettytable", "wcwidth")
 
 
@@ -194,11 +193,11 @@ def _remedies(components: Sequence[Component]) -> list[Remedy]:
     distributions = [component for component in components if component.is_distribution]
     of_bundle = [component for component in components if component.name == "model"]
     beyond_onnx = [c for c in distributions if c.name in _OF_SCIKIT_LEARN]
-    tests = _matching(distributions, lambda path: any(part in _TESTS for part in path.split("/")[:-1]))
-    tools = _matching(distributions, lambda path: path.startswith(_TOOLS))
     found = [
-        Remedy("leave out the tests of distributions", tests),
-        Remedy("leave out the parts of onnxruntime that answering does not import", tools),
+        *(
+            Remedy(f"leave out {ballast.what}", _matching(distributions, ballast.holds))
+            for ballast in BALLAST
+        ),
         Remedy(
             "package as ONNX instead of scikit-learn (see the bundle's notes for why it is not)",
             sum(component.bytes for component in beyond_onnx),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
@@ -12,13 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from modelyard.errors import InvalidInputError
+from modelyard.errors import DeploymentError, InvalidInputError
 from modelyard.golden.parity import Parity
 from modelyard.limits import Limits
 from modelyard.packaging import Bundle
 from modelyard.progress import track
 from modelyard.targets.artifact import Artifact
 from modelyard.targets.fitting import Fit, Measured, fit_of
+from modelyard.targets.installing import machine, named
 from modelyard.targets.rehearsing import imports
 from modelyard.targets.rehearsing.box import Box, BoxBroken
 from modelyard.targets.rehearsing.golden_replay import GoldenReplay
@@ -45,7 +47,14 @@ class _Run:
 
 
 def rehearsed(bundle: Bundle, target: str, limits: Limits, artifact: Artifact) -> Rehearsal:
-    """Rehearse an artifact; whatever becomes of it is a finding, not an error."""
+    """Rehearse an artifact; whatever becomes of it is a finding, not an error.
+
+    Raises
+    ------
+    DeploymentError
+        It was made for another kind of machine.
+    """
+    _check_machine(target, artifact)
     golden = GoldenReplay(bundle)
     bodies = golden.bodies()
     with tempfile.TemporaryDirectory(prefix="modelyard-") as folder:
@@ -69,6 +78,15 @@ def rehearsed(bundle: Bundle, target: str, limits: Limits, artifact: Artifact) -
         peak_mb=run.peak_bytes / 1e6, imports=waterfall,
         isolation="namespaces" if run.is_closed else "advisory", fit=fit,
     )  # fmt: skip
+
+
+def _check_machine(target: str, artifact: Artifact) -> None:
+    made, here = (artifact.system, named(artifact.architecture)), (sys.platform, machine())
+    if made != here:
+        raise DeploymentError(
+            f"what goes to {target} is for {' on '.join(made)}, and this machine is {' on '.join(here)}: it cannot be "
+            "rehearsed here; choose this machine's --architecture, or ask with --fit, which runs nothing"
+        )
 
 
 def _run(artifact: Artifact, limits: Limits, folder: Path, bodies: list[bytes], tracker: Any) -> _Run:

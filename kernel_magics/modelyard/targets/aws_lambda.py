@@ -1,0 +1,307 @@
+"""AWS Lambda: a function that starts when somebody asks, from a zip file, behind a URL of its own."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import modelyard_lambda
+from modelyard.errors import DeploymentError, UsageError, listing
+from modelyard.limits import Limits
+from modelyard.packaging import Bundle
+from modelyard.targets.archive import write_zip
+from modelyard.targets.artifact import Artifact, Component, Function, components_in, files_in
+from modelyard.targets.aws_lambda_calls import HANDLER, Wanted, create, log_policy, update
+from modelyard.targets.aws_lambda_live import LiveFunction
+from modelyard.targets.calls import Call, Content
+from modelyard.targets.carrying_out import carry_out
+from modelyard.targets.cost import Cost, always_on, per_request, price_table
+from modelyard.targets.installing import Platform, bare_python, compile_all, find_python, install, machine
+from modelyard.targets.plan import Plan
+from modelyard.targets.protocol import STATE_KEPT, Endpoint, Live
+from modelyard.targets.slimming import BALLAST, BESIDE_A_GRAPH
+from modelyard_lambda import HASHES, MOST_BYTES
+from modelyard_runtime.access import SWITCH, token_hash
+from modelyard_runtime.bundle_format import MODEL_FOLDER, RUNTIME_FOLDER
+from modelyard_templates import render
+
+#: What AWS calls a megabyte.
+MIB = 2**20
+#: Within the folder that `LambdaTarget.make` fills: what is sent, and the same as it lies there then.
+ZIP, CONTENT = "function.zip", "function"
+
+_ROOT = "/var/task"  # where Lambda puts the content of the zip file
+_WHOLE_CPU = 1769  # MB of memory with which Lambda gives one whole processor
+
+_LIMITS = Limits(
+    source="https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html",
+    as_of="2026-11-30",
+    unpacked_bytes=250 * MIB,
+    packed_bytes=50 * MIB,  # where it is uploaded directly
+    memory_bytes=10_240 * MIB,
+    request_bytes=MOST_BYTES,
+    response_bytes=MOST_BYTES,
+    timeout_s=900.0,
+    startup_s=10.0,
+    architectures=("x86_64", "arm64"),
+    pythons=("3.12", "3.13"),  # in those before, the C library is too old for wheels of manylinux_2_28
+    read_only_disk=True,
+    writable=("/tmp",),
+    network=True,
+    name_length=64,
+)
+_ANSWER_S = 0.005  # what the cost assumes; the least that is paid for is 0.001
+_HASH = "token_hash"
+_LEAST_MEMORY, _MOST_MEMORY = 128, 10_240
+_MOST_SECONDS = 900
+
+
+def _own_python() -> str:
+    """Return the kernel's Python where Lambda has it, since the model was made with that; else the newest."""
+    own = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    pythons = _LIMITS.pythons or ()
+    return own if own in pythons else pythons[-1]
+
+
+def _own_architecture() -> str:
+    found = machine()
+    return found if found in (_LIMITS.architectures or ()) else "x86_64"
+
+
+def url_event(
+    body: bytes, method: str = "POST", path: str = "/predict", headers: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Return the event that a function URL makes of a request (payload format 2.0)."""
+    try:
+        text, is_base64 = body.decode(), False
+    except UnicodeDecodeError:
+        text, is_base64 = base64.b64encode(body).decode(), True
+    return {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": {"content-type": "application/json", **(headers or {})},
+        "requestContext": {"http": {"method": method, "path": path}, "stage": "$default"},
+        "body": text,
+        "isBase64Encoded": is_base64,
+    }
+
+
+@dataclass(frozen=True)
+class UrlFunction(Function):
+    """A function behind its URL."""
+
+    def asked(self, body: bytes) -> Any:
+        return url_event(body)
+
+    def answered(self, answer: Any) -> tuple[int, Any]:
+        return int(answer["statusCode"]), json.loads(answer["body"])
+
+
+@dataclass(frozen=True)
+class LambdaTarget(LiveFunction):
+    """A function of AWS Lambda, from a zip file."""
+
+    acts_at_once: ClassVar[bool] = False
+
+    memory: int = field(
+        default=_WHOLE_CPU,
+        metadata={
+            "help": f"MB, {_LEAST_MEMORY} to {_MOST_MEMORY}; the processor comes with it, a whole one at {_WHOLE_CPU}"
+        },
+    )
+    timeout: float = field(
+        default=30.0, metadata={"help": f"how long an answer may take, 1 to {_MOST_SECONDS} s", "unit": "s"}
+    )
+    python: str = field(
+        default_factory=_own_python,
+        metadata={"help": f"{listing(_LIMITS.pythons or ())}; the kernel's where it is one of them"},
+    )
+    architecture: str = field(
+        default_factory=_own_architecture,
+        metadata={"help": f"{listing(_LIMITS.architectures or ())}; this machine's by default"},
+    )
+
+    region: str | None = field(
+        default=None, metadata={"help": "such as eu-central-1; the profile's by default"}
+    )
+    role: str | None = field(
+        default=None,
+        metadata={
+            "help": "the ARN of an execution role; one is made by default, which may write its log only"
+        },
+    )
+    load: int = field(default=1_000_000, metadata={"help": "requests a month, for the cost"})
+    price_table: str | None = field(default=None, metadata={"help": "a file with newer prices (JSON)"})
+
+    def __post_init__(self) -> None:
+        if type(self.memory) is not int or not _LEAST_MEMORY <= self.memory <= _MOST_MEMORY:
+            raise UsageError(
+                f"memory {self.memory!r} cannot be; choose {_LEAST_MEMORY} to {_MOST_MEMORY} (MB), "
+                "a whole number, or leave it out"
+            )
+        if self.timeout != int(self.timeout) or not 1 <= self.timeout <= _MOST_SECONDS:
+            raise UsageError(
+                f"timeout {self.timeout:g} cannot be; choose whole seconds from 1 to {_MOST_SECONDS}, or leave it out"
+            )
+        for option in ("python", "architecture"):
+            value, known = getattr(self, option), getattr(_LIMITS, f"{option}s")
+            if value not in known:
+                raise UsageError(
+                    f"Lambda has no {option} {value!r} that serves bundles; it has: {listing(known)}"
+                )
+
+    @property
+    def limits(self) -> Limits:
+        return replace(_LIMITS, memory_bytes=self.memory * MIB, timeout_s=float(self.timeout))
+
+    def plan(self, bundle: Bundle, name: str, artifact: Artifact | None, live: Live | None) -> Plan:
+        where = f"Python {self.python} on {self.architecture}"
+        made = None if artifact is None else artifact.handler.paths[0].parent / ZIP
+        calls = () if made is None else self._calls(bundle, name, made, None if live is None else live.state)
+        return Plan(
+            target="aws-lambda",
+            name=name,
+            bundle=bundle.tag,
+            steps=(
+                f"check every digest of {bundle.tag}",
+                f"install the pins of its lock for {where}, without what answering does not read",
+                f"pack them with the model, the runtime and a handler into {ZIP}",
+                f"make of it a function with {self.memory} MB and {self.timeout:g} s for an answer",
+                "give it a URL; the function gets the hash of a bearer token",
+            ),
+            cost=self._cost(),
+            security=(
+                "reached from everywhere over HTTPS; every path but the health checks wants the token",
+                "the function's environment holds the SHA-256 of the token, not the token",
+                *(
+                    ()
+                    if self.role
+                    else (
+                        f"role: {json.dumps(log_policy(_called(name)))}: it may write its log, and nothing else",
+                    )
+                ),
+            ),
+            files={
+                "app.py": _handler(bundle),
+                "model/": str(bundle.model_folder),
+                "role-policy.json": json.dumps(log_policy(_called(name)), indent=1),
+            },
+            calls=calls,
+            changes=() if live is None else (f"what answers: {live.bundle}, then {bundle.tag}",),
+            undo=tuple(call.undo.says for call in reversed(calls) if call.undo is not None),
+        )
+
+    def _cost(self) -> Cost:
+        table = price_table(self.price_table)
+        container = always_on(table, "aws-fargate", architecture=self.architecture, vcpus=0.25, memory_gb=0.5)
+        return per_request(
+            table, "aws-lambda", architecture=self.architecture, memory_gb=self.memory / 1024,
+            requests=float(self.load), seconds=_ANSWER_S, always_on=container.monthly,
+        )  # fmt: skip
+
+    def _calls(
+        self, bundle: Bundle, name: str, packed: Path, previous: Mapping[str, Any] | None
+    ) -> tuple[Call, ...]:
+        """Return the calls of a plan; what the token's hash is, is known when they are made."""
+        wanted = Wanted(
+            _called(name), f"python{self.python}", self.architecture, self.memory, int(self.timeout),
+            Content(ZIP, hashlib.sha256(packed.read_bytes()).hexdigest()), bundle.digest,
+            {HASHES: f"${{{_HASH}}}"}, self.role,
+        )  # fmt: skip
+        if previous is None or "version" not in previous:
+            return create(wanted)
+        return update(wanted, str(previous["version"]))
+
+    def apply(
+        self, bundle: Bundle, name: str, folder: Path, token: str, previous: Mapping[str, Any] | None
+    ) -> Endpoint:
+        made, kept = folder / "artifact", folder / STATE_KEPT
+        shutil.rmtree(made, ignore_errors=True)
+        made.mkdir()
+        kept.mkdir(mode=0o700, exist_ok=True)
+        self.make(bundle, made)
+        state: dict[str, Any] = {
+            "folder": str(folder), "function": _called(name), "region": self.region, "digest": bundle.digest
+        }  # fmt: skip
+        named = carry_out(
+            self._calls(bundle, name, made / ZIP, previous), self.sender(state), kept,
+            lambda content: (made / content.path).read_bytes(), {_HASH: token_hash(token)},
+        )  # fmt: skip
+        shutil.rmtree(made)
+        url = str(named["url"]).rstrip("/")
+        return Endpoint(url, {**state, "version": named["version"], "url": url})
+
+    def make(self, bundle: Bundle, folder: Path) -> Artifact:
+        interpreter = find_python(self.python)
+        if interpreter is None:
+            raise DeploymentError(
+                f"what goes to Lambda is compiled by Python {self.python}, which is not on this machine; type: "
+                f"uv python install {self.python} (or choose another --python)"
+            )
+        source = bundle.path / "src"
+        content = folder / CONTENT
+        site = content / "site"
+        site.mkdir(parents=True)
+        place = Platform(self.python, self.architecture)
+        is_graph = bundle.manifest["model"]["kind"] == "onnx"
+        leaving_out = BESIDE_A_GRAPH if is_graph else BALLAST
+        install(bundle.lock, site, place, interpreter, f"{_ROOT}/site", leaving_out)
+        for part in (MODEL_FOLDER, RUNTIME_FOLDER):
+            shutil.copytree(source / part, content / part, ignore=shutil.ignore_patterns("__pycache__"))
+        (content / "app.py").write_text(_handler(bundle), encoding="utf-8")
+        door = content / modelyard_lambda.__name__
+        shutil.copytree(
+            Path(modelyard_lambda.__file__).parent, door, ignore=shutil.ignore_patterns("__pycache__")
+        )
+        own = [content / MODEL_FOLDER, content / RUNTIME_FOLDER, content / "app.py", door]
+        compile_all(own, interpreter, content, _ROOT)
+        write_zip(content, folder / ZIP)
+        return Artifact(
+            components=(*_own_parts(content), *components_in(site)),
+            handler=UrlFunction(
+                HANDLER.replace(".", ":"), (content,), bare_python(interpreter, folder / "python"),
+                env=self._environment(content),
+            ),
+            python=self.python,
+            architecture=self.architecture,
+            packed_bytes=(folder / ZIP).stat().st_size,
+            system="linux",
+        )  # fmt: skip
+
+    def _environment(self, content: Path) -> dict[str, str]:
+        """Return what Lambda tells a function, and that whoever rehearses it needs no token."""
+        return {
+            "AWS_EXECUTION_ENV": f"AWS_Lambda_python{self.python}",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(self.memory),
+            "LAMBDA_TASK_ROOT": str(content),
+            "LANG": "en_US.UTF-8",
+            "TZ": ":UTC",
+            SWITCH: "off",
+        }
+
+
+def _called(name: str) -> str:
+    """Return the function's name."""
+    return f"modelyard-{name}"[:64]
+
+
+def _handler(bundle: Bundle) -> str:
+    return render("aws_lambda/app.py.j2", tag=bundle.tag, variant=f"v{bundle.version}")
+
+
+def _own_parts(content: Path) -> list[Component]:
+    parts: dict[str, dict[str, int]] = {MODEL_FOLDER: {}, RUNTIME_FOLDER: {}, "handler": {}}
+    for path, size in files_in(content).items():
+        first = path.partition("/")[0]
+        if first != "site":
+            parts[first if first in parts else "handler"][path] = size
+    return [Component(name, files) for name, files in parts.items()]

@@ -1,0 +1,254 @@
+"""The calls that make a function with a URL on AWS Lambda, and those that put another version in its place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from modelyard.targets.calls import Call, Content, Settled
+
+ALIAS = "live"
+HANDLER = "app.handler"
+RETENTION_DAYS = 30
+
+_GONE = "ResourceNotFoundException"
+_STATEMENT = "modelyard-url"
+_TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    ],
+}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A function as it is to be.
+
+    Attributes
+    ----------
+    name : str
+        Of the function.
+    runtime, architecture : str
+        ``python3.13`` and ``arm64``.
+    memory_mb, timeout_s : int
+    code : Content
+        The zip.
+    digest : str
+        Of the bundle; it becomes the version's description and a tag.
+    environment : mapping of str to str
+    role : str, optional
+        The ARN of an execution role that is there; one is made by default, which may write this function's log and
+        nothing else.
+    is_public : bool
+        Whether the URL answers whoever has the token; otherwise AWS checks signatures (IAM) before that.
+    """
+
+    name: str
+    runtime: str
+    architecture: str
+    memory_mb: int
+    timeout_s: int
+    code: Content
+    digest: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    role: str | None = None
+    is_public: bool = True
+
+    @property
+    def role_name(self) -> str:
+        """The name of the role that is made for it; IAM takes 64 characters."""
+        return f"{self.name[:53]}-modelyard"
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """By what it is found again from another machine."""
+        return {"modelyard:name": self.name, "modelyard:digest": self.digest}
+
+
+def log_policy(name: str) -> dict[str, Any]:
+    """Return the policy of the role: to write the log of this function, and nothing else."""
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+                "Resource": f"arn:aws:logs:*:*:log-group:/aws/lambda/{name}:*",
+            }
+        ],
+    }
+
+
+def create(wanted: Wanted) -> tuple[Call, ...]:
+    """Return the calls that make it where nothing is."""
+    return (
+        *_log(wanted),
+        *(_role(wanted) if wanted.role is None else ()),
+        _function(wanted),
+        _publish(wanted),
+        Call(
+            f"let the alias {ALIAS!r} point to that version", "lambda", "CreateAlias",
+            {"FunctionName": wanted.name, "Name": ALIAS, "FunctionVersion": "${version}"}, {"alias": "AliasArn"},
+            exists="ResourceConflictException",
+            found=Call("look", "lambda", "GetAlias", _alias(wanted), {"alias": "AliasArn"}),
+            undo=Call(f"delete the alias {ALIAS!r}", "lambda", "DeleteAlias", _alias(wanted), exists=_GONE),
+        ),
+        *_url(wanted),
+    )  # fmt: skip
+
+
+def update(wanted: Wanted, version: str) -> tuple[Call, ...]:
+    """Return the calls that let it answer by another zip; `version` answers now, and does again after an undo."""
+    settled = _settled(wanted, "LastUpdateStatus", "Successful", ("Failed",))
+    return (
+        Call(
+            f"give {wanted.name} the new code", "lambda", "UpdateFunctionCode",
+            {"FunctionName": wanted.name, "ZipFile": wanted.code, "Architectures": [wanted.architecture]},
+            settled=settled,
+        ),
+        Call(
+            f"set memory, timeout and environment of {wanted.name}", "lambda", "UpdateFunctionConfiguration",
+            {"FunctionName": wanted.name, **_settings(wanted)}, settled=settled,
+        ),
+        _publish(wanted),
+        Call(
+            f"let the alias {ALIAS!r} point to that version", "lambda", "UpdateAlias",
+            {**_alias(wanted), "FunctionVersion": "${version}", "RoutingConfig": {"AdditionalVersionWeights": {}}},
+            {"alias": "AliasArn"},
+            undo=Call(
+                f"let the alias {ALIAS!r} point to version {version} again", "lambda", "UpdateAlias",
+                {**_alias(wanted), "FunctionVersion": version, "RoutingConfig": {"AdditionalVersionWeights": {}}},
+                exists=_GONE,
+            ),
+        ),
+    )  # fmt: skip
+
+
+def weigh(name: str, version: str, weights: Mapping[str, float]) -> Call:
+    """Return the call that sends each version of `weights` that share of the requests, and `version` the others."""
+    return Call(
+        f"send {', '.join(f'{w:.0%} to version {v}' for v, w in weights.items()) or 'everything to one version'}",
+        "lambda", "UpdateAlias",
+        {
+            "FunctionName": name, "Name": ALIAS, "FunctionVersion": version,
+            "RoutingConfig": {"AdditionalVersionWeights": dict(weights)},
+        },
+    )  # fmt: skip
+
+
+def _alias(wanted: Wanted) -> dict[str, str]:
+    return {"FunctionName": wanted.name, "Name": ALIAS}
+
+
+def _log(wanted: Wanted) -> tuple[Call, ...]:
+    group = {"logGroupName": f"/aws/lambda/{wanted.name}"}
+    return (
+        Call(
+            f"create the log group {group['logGroupName']}", "logs", "CreateLogGroup", {**group, "tags": wanted.tags},
+            exists="ResourceAlreadyExistsException",
+            found=Call("look", "logs", "DescribeLogGroups", {"logGroupNamePrefix": group["logGroupName"]}),
+            undo=Call(f"delete the log group {group['logGroupName']}", "logs", "DeleteLogGroup", group, exists=_GONE),
+        ),
+        Call(
+            f"keep the log for {RETENTION_DAYS} days", "logs", "PutRetentionPolicy",
+            {**group, "retentionInDays": RETENTION_DAYS},
+        ),
+    )  # fmt: skip
+
+
+def _role(wanted: Wanted) -> tuple[Call, ...]:
+    role, policy = {"RoleName": wanted.role_name}, {"RoleName": wanted.role_name, "PolicyName": "write-log"}
+    return (
+        Call(
+            f"create the role {wanted.role_name}, which only Lambda may take on", "iam", "CreateRole",
+            {
+                **role,
+                "AssumeRolePolicyDocument": json.dumps(_TRUST),
+                "Tags": [{"Key": key, "Value": value} for key, value in wanted.tags.items()],
+            },
+            {"role": "Role.Arn"}, exists="EntityAlreadyExists",
+            found=Call("look", "iam", "GetRole", role, {"role": "Role.Arn"}),
+            undo=Call(f"delete the role {wanted.role_name}", "iam", "DeleteRole", role, exists="NoSuchEntity"),
+        ),
+        Call(
+            f"let {wanted.role_name} write the log of {wanted.name}, and nothing else", "iam", "PutRolePolicy",
+            {**policy, "PolicyDocument": json.dumps(log_policy(wanted.name))},
+            undo=Call(
+                f"delete the policy of {wanted.role_name}", "iam", "DeleteRolePolicy", policy, exists="NoSuchEntity"
+            ),
+        ),
+    )  # fmt: skip
+
+
+def _settings(wanted: Wanted) -> dict[str, Any]:
+    return {
+        "Runtime": wanted.runtime,
+        "Role": wanted.role or "${role}",
+        "Handler": HANDLER,
+        "Timeout": wanted.timeout_s,
+        "MemorySize": wanted.memory_mb,
+        "Environment": {"Variables": dict(wanted.environment)},
+    }
+
+
+def _function(wanted: Wanted) -> Call:
+    name = {"FunctionName": wanted.name}
+    return Call(
+        f"create the function {wanted.name}", "lambda", "CreateFunction",
+        {
+            **name, **_settings(wanted), "Code": {"ZipFile": wanted.code}, "Architectures": [wanted.architecture],
+            "PackageType": "Zip", "Publish": False, "Tags": wanted.tags,
+        },
+        {"function": "FunctionArn"}, exists="ResourceConflictException",
+        found=Call("look", "lambda", "GetFunction", name, {"function": "Configuration.FunctionArn"}),
+        undo=Call(f"delete the function {wanted.name}", "lambda", "DeleteFunction", name, exists=_GONE),
+        settled=_settled(wanted, "State", "Active", ("Failed",)),
+        not_yet="InvalidParameterValueException",
+    )  # fmt: skip
+
+
+def _settled(wanted: Wanted, path: str, state: str, failed: tuple[str, ...]) -> Settled:
+    look = Call("look", "lambda", "GetFunctionConfiguration", {"FunctionName": wanted.name})
+    return Settled(look, path, state, failed)
+
+
+def _publish(wanted: Wanted) -> Call:
+    name = {"FunctionName": wanted.name}
+    return Call(
+        "publish that as a version", "lambda", "PublishVersion", {**name, "Description": wanted.digest[:64]},
+        {"version": "Version"},
+        undo=Call(
+            "delete that version", "lambda", "DeleteFunction", {**name, "Qualifier": "${version}"}, exists=_GONE
+        ),
+    )  # fmt: skip
+
+
+def _url(wanted: Wanted) -> tuple[Call, ...]:
+    there = {"FunctionName": wanted.name, "Qualifier": ALIAS}
+    made = Call(
+        "give it a URL", "lambda", "CreateFunctionUrlConfig",
+        {**there, "AuthType": "NONE" if wanted.is_public else "AWS_IAM"}, {"url": "FunctionUrl"},
+        exists="ResourceConflictException",
+        found=Call("look", "lambda", "GetFunctionUrlConfig", there, {"url": "FunctionUrl"}),
+        undo=Call("delete the URL", "lambda", "DeleteFunctionUrlConfig", there, exists=_GONE),
+    )  # fmt: skip
+    if not wanted.is_public:
+        return (made,)
+    return (
+        made,
+        _permission(there, "", "lambda:InvokeFunctionUrl", {"FunctionUrlAuthType": "NONE"}),
+        _permission(there, "-invoke", "lambda:InvokeFunction", {"InvokedViaFunctionUrl": True}),
+    )
+
+
+def _permission(there: Mapping[str, str], suffix: str, action: str, more: Mapping[str, Any]) -> Call:
+    statement = {**there, "StatementId": f"{_STATEMENT}{suffix}"}
+    return Call(
+        f"let everybody call {action} (the token is asked for by the function)", "lambda", "AddPermission",
+        {**statement, "Action": action, "Principal": "*", **more},
+        exists="ResourceConflictException", found=Call("look", "lambda", "GetPolicy", dict(there)),
+        undo=Call(f"take {action} from everybody", "lambda", "RemovePermission", statement, exists=_GONE),
+    )  # fmt: skip
