@@ -19,6 +19,7 @@ def _tree(folder: Path) -> dict[str, tuple[int, int]]:
         str(path.relative_to(folder)): (path.stat().st_size, path.stat().st_mtime_ns)
         for path in folder.rglob("*")
         if path.is_file()
+        and not path.name.endswith(("-shm", "-wal"))  # SQLite's own, also while it only reads
     }
 
 
