@@ -127,18 +127,6 @@ def update(wanted: Wanted, version: str) -> tuple[Call, ...]:
     )  # fmt: skip
 
 
-def weigh(name: str, version: str, weights: Mapping[str, float]) -> Call:
-    """Return the call that sends each version of `weights` that share of the requests, and `version` the others."""
-    return Call(
-        f"send {', '.join(f'{w:.0%} to version {v}' for v, w in weights.items()) or 'everything to one version'}",
-        "lambda", "UpdateAlias",
-        {
-            "FunctionName": name, "Name": ALIAS, "FunctionVersion": version,
-            "RoutingConfig": {"AdditionalVersionWeights": dict(weights)},
-        },
-    )  # fmt: skip
-
-
 def _alias(wanted: Wanted) -> dict[str, str]:
     return {"FunctionName": wanted.name, "Name": ALIAS}
 

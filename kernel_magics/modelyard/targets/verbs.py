@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace as replaced
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 from modelyard.catalog import Record, Yard, checked_name, open_yard
 from modelyard.errors import BundleError, DeploymentError, NameTakenError
+from modelyard.limits import Limits
 from modelyard.packaging import Bundle
 from modelyard.packaging import bundle as find_bundle
 from modelyard.targets.artifact import Artifact
@@ -59,10 +60,8 @@ def fit(bundle: Bundle | str, to: str = "local", **options: Any) -> Fit:
     DeploymentError
         It cannot be made here.
     """
-    chosen = _bundle(bundle)
-    target = make_target(to, options)
-    with _made(target, chosen) as artifact:
-        return fit_of(chosen.tag, to, target.limits, artifact)
+    with _made_of(bundle, to, options) as (chosen, limits, artifact):
+        return fit_of(chosen.tag, to, limits, artifact)
 
 
 def rehearse(bundle: Bundle | str, to: str = "local", **options: Any) -> Rehearsal:
@@ -78,10 +77,18 @@ def rehearse(bundle: Bundle | str, to: str = "local", **options: Any) -> Rehears
     DeploymentError
         What would be run cannot be made here. Whatever goes wrong after that is a finding.
     """
+    with _made_of(bundle, to, options) as (chosen, limits, artifact):
+        return rehearsed(chosen, to, limits, artifact)
+
+
+@contextmanager
+def _made_of(
+    bundle: Bundle | str, to: str, options: Mapping[str, Any]
+) -> Iterator[tuple[Bundle, Limits, Artifact]]:
     chosen = _bundle(bundle)
     target = make_target(to, options)
     with _made(target, chosen) as artifact:
-        return rehearsed(chosen, to, target.limits, artifact)
+        yield chosen, target.limits, artifact
 
 
 @contextmanager
