@@ -5,7 +5,9 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -87,6 +89,22 @@ def test_many_processes_write_at_once_and_none_is_lost(project: Path) -> None:
     assert [process.wait(timeout=120) for process in running] == [0] * 4
     names = {record.name for record in open_yard().records("evaluation")}
     assert names == {f"e-{number}" for number in range(1, 101)}
+
+
+def test_those_who_come_first_at_the_same_moment_do_not_lock_each_other_out(tmp_path: Path) -> None:
+    def write(yard: Yard, start: threading.Barrier) -> None:
+        start.wait()
+        yard.add_numbered("evaluation", "e", {})
+
+    for number in range(40):
+        yard, start = Yard(tmp_path / str(number)), threading.Barrier(4)
+        yard.folder.mkdir(parents=True)
+        (yard.folder / "yard.sqlite.new").write_bytes(b"of a process that was killed")
+        with ThreadPoolExecutor(4) as threads:
+            for writing in [threads.submit(write, yard, start) for _ in range(4)]:
+                writing.result()
+        assert [record.name for record in yard.records("evaluation")] == ["e-1", "e-2", "e-3", "e-4"]
+        assert list(yard.folder.glob("*.new*")) == []
 
 
 @pytest.mark.parametrize(("kind", "journal"), [("ext4", "wal"), ("nfs4", "delete"), ("fuse.sshfs", "delete")])

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from disks import fill, small_disk
 from modelyard.packaging.learning import learn_contract, learn_profile
 from modelyard_runtime.cells import Cells
 from modelyard_runtime.metrics import Metrics
@@ -65,6 +66,34 @@ def test_counts_of_another_layout_are_not_added(tmp_path: Path) -> None:
     first.own[0] += 1
     second.own[0] += 2
     assert (first.total()[0], second.total()[0]) == (1, 2)
+
+
+WAITS = """
+import sys
+from pathlib import Path
+from modelyard_runtime.cells import Cells
+cells = Cells(3, Path(sys.argv[1]), "layout")
+print("made", flush=True)
+sys.stdin.readline()
+cells.own[0] += 5
+"""
+
+
+def test_a_disk_that_is_full_stops_no_process_from_counting(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", "1m") as disk:
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        child = subprocess.Popen([sys.executable, "-c", WAITS, str(disk)], text=True, **pipes)
+        assert child.stdout is not None
+        assert child.stdout.readline() == "made\n"
+        filler = fill(disk)
+        child.communicate("go on\n")
+        assert child.returncode == 0  # not a bus error
+        late = Cells(1 << 18, disk, "wide")  # more than the disk, so that what it may keep free does not matter
+        late.own[1] += 7
+        assert late.total()[:2].tolist() == [0, 7]
+        assert list(disk.glob("wide.*")) == []
+        filler.unlink()
+        assert Cells(3, disk, "layout").total().tolist() == [5, 0, 0]
 
 
 def metrics(folder: Path | None = None) -> Metrics:

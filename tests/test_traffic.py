@@ -12,7 +12,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -33,6 +32,7 @@ from sklearn.preprocessing import StandardScaler
 
 import modelyard
 from callers import Caller, Load, Reply, callers_of_every_worker
+from disks import fill, small_disk
 from endpoints import eventually, server_processes
 from modelyard.catalog import open_yard
 from modelyard.errors import ContractError, DeploymentError, ModelyardError, UnknownNameError, UsageError
@@ -995,38 +995,21 @@ def test_an_endpoint_of_an_earlier_version_says_what_to_type(served: Deployment)
 
 
 @pytest.fixture
-def small_disk(place: Path, bundles: dict[str, Bundle]) -> Iterator[Path]:
+def own_disk(place: Path) -> Iterator[Path]:
     """Give the deployments of this test a disk of their own with room for a few."""
-    folder = place / "small" / ".modelyard" / "deployments"
-    folder.mkdir(parents=True)
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("a disk that can be filled takes a mount, which is not allowed here")
-    try:
+    with small_disk(place / "small" / ".modelyard" / "deployments", "32m") as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def fill(folder: Path) -> Path:
-    filler = folder / "filler"
-    with filler.open("wb", buffering=0) as file, suppress(OSError):
-        while True:
-            file.write(bytes(4096))
-    return filler
 
 
 def test_on_a_full_disk_the_policy_of_before_stays_in_force_and_nothing_is_left_of_the_other(
-    small_disk: Path, bundles: dict[str, Bundle], monkeypatch: pytest.MonkeyPatch
+    own_disk: Path, bundles: dict[str, Bundle], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(small_disk.parents[1])
+    monkeypatch.chdir(own_disk.parents[1])
     made = modelyard.deploy(bundles["v1"], to="local", name="full")
     assert isinstance(made, Deployment)
     try:
         before = made.traffic(canary={"v2": 0.5})
-        filler = fill(small_disk)
+        filler = fill(own_disk)
         page = filler.stat().st_size - 4096
         for changes, told in (
             (
@@ -1046,8 +1029,8 @@ def test_on_a_full_disk_the_policy_of_before_stays_in_force_and_nothing_is_left_
             assert "\n" not in str(raised.value)
             shown = made.traffic()
             assert (shown.policy, shown.history) == (before.policy, before.history)
-            assert len(list((small_disk / "full" / "state" / "policies").iterdir())) == before.policy.number
-            assert [path for path in small_disk.rglob("*.new")] == []
+            assert len(list((own_disk / "full" / "state" / "policies").iterdir())) == before.policy.number
+            assert [path for path in own_disk.rglob("*.new")] == []
         caller = Caller(made)
         assert {caller.ask(ROW).variant for _ in range(30)} == {"v1", "v2"}
         filler.unlink()

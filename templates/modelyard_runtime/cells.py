@@ -1,12 +1,15 @@
 """Numbers that several workers count up and all of them can read, also after a worker was killed.
 
 Each process owns one file of doubles, mapped into memory: an addition is a store into a page that the kernel keeps.
-Reading sums the files of all processes. Files of processes that are gone are added up into one.
+Reading sums the files of all processes. Files of processes that are gone are added up into one. The blocks of a file
+are taken when it is made: on a disk that is full by then a process counts for itself, and goes on serving.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import logging
 import mmap
 import os
 import uuid
@@ -17,6 +20,8 @@ from pathlib import Path
 import numpy as np
 
 _BYTES = 8
+
+_log = logging.getLogger("modelyard_runtime")
 
 
 class Cells:
@@ -36,14 +41,17 @@ class Cells:
         self._count = count
         self._folder = folder
         self._layout = layout
+        self.own: memoryview[float] = memoryview(bytearray(_BYTES * count)).cast("d")
         if folder is None:
-            self.own: memoryview[float] = memoryview(bytearray(_BYTES * count)).cast("d")
             return
-        folder.mkdir(parents=True, exist_ok=True)
-        with self._locked(fcntl.LOCK_EX):
-            self._retire()
-            path = folder / f"{layout}.{os.getpid()}.{uuid.uuid4().hex[:8]}.cells"
-            self.own = _mapped(path, count)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with self._locked(fcntl.LOCK_EX):
+                self._retire()
+                self.own = _mapped(folder / f"{layout}.{os.getpid()}.{uuid.uuid4().hex[:8]}.cells", count)
+        except OSError as error:
+            _log.warning("the numbers of this process are not added to those of the others: %s", error)
+            self._folder = None
 
     def total(self) -> np.ndarray:
         """Return the sums over all processes, dead ones included, shape (count,)."""
@@ -81,9 +89,16 @@ class Cells:
 
 
 def _mapped(path: Path, count: int) -> memoryview[float]:
-    with path.open("wb+") as file:
-        file.truncate(_BYTES * count)
-        return memoryview(mmap.mmap(file.fileno(), _BYTES * count)).cast("d")
+    try:
+        with path.open("wb+", buffering=0) as file:
+            if (
+                file.write(bytes(_BYTES * count)) < _BYTES * count
+            ):  # written: a hole would kill at its first addition
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            return memoryview(mmap.mmap(file.fileno(), _BYTES * count)).cast("d")
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _is_gone(path: Path) -> bool:

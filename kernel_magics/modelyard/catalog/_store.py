@@ -83,13 +83,25 @@ class Yard:
         if not ignore.exists():
             ignore.write_text("*\n", encoding="utf-8")
         if not (self.folder / _FILE).exists():
-            with closing(self._connect()) as connection:
+            self._make()
+
+    def _make(self) -> None:
+        """Give the file its name when it is whole: its journal cannot be chosen while others use it."""
+        from filelock import FileLock
+
+        fresh = self.folder / f"{_FILE}.new"
+        with FileLock(self.folder / "yard.lock"):
+            if (self.folder / _FILE).exists():
+                return
+            for left in self.folder.glob(f"{fresh.name}*"):  # by a process that was killed
+                left.unlink()
+            with closing(sqlite3.connect(fresh)) as connection:
                 if not on_network_disk(
                     self.folder
                 ):  # a write-ahead log wants memory that all processes share
                     connection.execute("PRAGMA journal_mode=WAL")
                 connection.execute(_TABLES)
-                connection.commit()
+            fresh.rename(self.folder / _FILE)
 
     def _connect(self) -> sqlite3.Connection:
         return sqlite3.connect(self.folder / _FILE, timeout=_BUSY_S)
