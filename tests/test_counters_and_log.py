@@ -88,7 +88,9 @@ def test_a_disk_that_is_full_stops_no_process_from_counting(tmp_path: Path) -> N
         filler = fill(disk)
         child.communicate("go on\n")
         assert child.returncode == 0  # not a bus error
-        late = Cells(1 << 18, disk, "wide")  # more than the disk, so that what it may keep free does not matter
+        late = Cells(
+            1 << 18, disk, "wide"
+        )  # more than the disk, so that what it may keep free does not matter
         late.own[1] += 7
         assert late.total()[:2].tolist() == [0, 7]
         assert list(disk.glob("wide.*")) == []
