@@ -25,6 +25,19 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
+@pytest.fixture(scope="module")
+def store_of_module(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture
+def shared_store(project: Path, store_of_module: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A store, and the user's secrets, that the whole module shares: packaging the same model again is quick."""
+    monkeypatch.setenv("BENTOML_HOME", str(store_of_module))
+    monkeypatch.setenv("MODELYARD_CONFIG_DIR", str(store_of_module / "config"))
+    return store_of_module
+
+
 @pytest.fixture
 def shell(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[InteractiveShell]:
     """A fresh IPython with modelyard loaded, its cells being ``__main__`` as in a notebook."""

@@ -190,7 +190,7 @@ def test_a_pin_without_a_wheel_for_the_place_is_said_in_one_line(tmp_path: Path)
 
 
 def test_what_was_made_for_another_machine_is_not_rehearsed(bundle: Bundle) -> None:
-    made = Artifact((), Function("app:f", ()), "3.13", OTHER, system="linux")
+    made = Artifact(Path(), (), Function("app:f", ()), "3.13", OTHER, system="linux")
     with pytest.raises(DeploymentError, match=rf"is for linux on {OTHER}, and this machine is"):
         rehearsed(bundle, "aws-lambda", LambdaTarget().limits, made)
 

@@ -66,22 +66,11 @@ def row(first: float) -> dict[str, list[Any]]:
     return {**GOOD, "mean radius": [first]}
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("store")
-
-
-@pytest.fixture
-def shared_store(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BENTOML_HOME", str(store))
-    monkeypatch.setenv("MODELYARD_CONFIG_DIR", str(store / "config"))
-
-
 _PACKAGED: dict[str, Bundle] = {}
 
 
 @pytest.fixture
-def moody(shared_store: None, request: pytest.FixtureRequest) -> Bundle:
+def moody(shared_store: Path, request: pytest.FixtureRequest) -> Bundle:
     """A bundle with captured code, packaged once."""
     if "moody" not in _PACKAGED:
         shell: InteractiveShell = request.getfixturevalue("shell")
@@ -92,7 +81,7 @@ def moody(shared_store: None, request: pytest.FixtureRequest) -> Bundle:
 
 
 @pytest.fixture
-def people(shared_store: None) -> Bundle:
+def people(shared_store: Path) -> Bundle:
     if "people" not in _PACKAGED:
         _PACKAGED["people"] = modelyard.package(UNCONVERTED, FRAME, TARGET, name="people")
     return _PACKAGED["people"]

@@ -58,7 +58,7 @@ class Moonbase:
         import numpy
         site = Path(numpy.__file__).parents[1]
         return Artifact(
-            (*bundle_components(bundle.path), *installed_components(pinned(bundle.lock))),
+            folder, (*bundle_components(bundle.path), *installed_components(pinned(bundle.lock))),
             Function("app:handler", (folder, folder / "src" / "runtime")),
             f"{sys.version_info[0]}.{sys.version_info[1]}", platform.machine(),
         )
@@ -68,16 +68,8 @@ class Moonbase:
 '''
 
 
-@pytest.fixture(scope="module")
-def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("store")
-
-
 @pytest.fixture
-def bundle(shared_store: Path, monkeypatch: pytest.MonkeyPatch) -> Bundle:
-    """The same bundle in a store that the whole module shares; packaging it again is quick."""
-    monkeypatch.setenv("BENTOML_HOME", str(shared_store))
-    monkeypatch.setenv("MODELYARD_CONFIG_DIR", str(shared_store / "config"))
+def bundle(shared_store: Path) -> Bundle:
     return modelyard.package(MODEL, X, y, name="iris")
 
 
@@ -187,6 +179,7 @@ def test_without_namespaces_a_rehearsal_is_advisory_and_still_names_what_is_forb
 @pytest.mark.parametrize(("more", "fits"), [(-1, False), (0, True), (1, True)])
 def test_a_limit_in_bytes_is_exact(limit: str, more: int, fits: bool) -> None:
     artifact = Artifact(
+        Path(),
         (Component("model", {"m": 70}), Component("numpy", {"numpy/tests/a.py": 30}, True)),
         Function("app:f", ()), "3.13", "x86_64", packed_bytes=100,
     )  # fmt: skip
@@ -199,7 +192,7 @@ def test_a_limit_in_bytes_is_exact(limit: str, more: int, fits: bool) -> None:
 
 
 def test_python_and_architecture_are_limits_too() -> None:
-    artifact = Artifact((), Function("app:f", ()), "3.11", "riscv64")
+    artifact = Artifact(Path(), (), Function("app:f", ()), "3.11", "riscv64")
     limits = Limits("a manual", "2026-11-01", pythons=("3.12", "3.13"), architectures=("x86_64",))
     found = fit_of("m:1", "there", limits, artifact)
     assert [str(need) for need in found.broken] == [
@@ -211,6 +204,7 @@ def test_python_and_architecture_are_limits_too() -> None:
 
 def test_what_would_help_is_said_with_what_it_saves() -> None:
     artifact = Artifact(
+        Path(),
         (
             Component("model", {"model.onnx": 5_000_000}),
             Component("numpy", {"numpy/tests/a.py": 44_000_000, "numpy/b.py": 1}, True),

@@ -45,16 +45,8 @@ X, y = load_breast_cancer(return_X_y=True, as_frame=True)
 MODEL = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(X, y)
 
 
-@pytest.fixture(scope="module")
-def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("store")
-
-
 @pytest.fixture
-def bundle(shared_store: Path, monkeypatch: pytest.MonkeyPatch) -> Bundle:
-    """The same bundle in a store that the whole module shares; packaging it again is quick."""
-    monkeypatch.setenv("BENTOML_HOME", str(shared_store))
-    monkeypatch.setenv("MODELYARD_CONFIG_DIR", str(shared_store / "config"))
+def bundle(shared_store: Path) -> Bundle:
     return modelyard.package(MODEL, X, y, name="cancer")
 
 

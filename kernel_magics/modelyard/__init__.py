@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from modelyard.packaging.bundle import bundle
     from modelyard.routing import traffic
     from modelyard.routing.replay import replay
+    from modelyard.targets.asking import fit, plan, rehearse
+    from modelyard.targets.deploying import deploy, undo
     from modelyard.targets.deployment import deployment
-    from modelyard.targets.verbs import deploy, fit, plan, rehearse, undo
     from modelyard.tuning import tune
 
 __all__ = [

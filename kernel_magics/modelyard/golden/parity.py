@@ -67,6 +67,8 @@ class Parity:
         How many rows were compared.
     label_mismatches : int
         Rows with another label; for regression, with a value out of tolerance.
+    differing : int
+        Rows that differ, whether in label, value or probability.
     max_absolute : float
         The largest difference of a probability or value; infinite where only one of them is a number.
     first : Mismatch or None
@@ -77,6 +79,7 @@ class Parity:
 
     rows: int
     label_mismatches: int
+    differing: int
     max_absolute: float
     first: Mismatch | None
 
@@ -145,7 +148,8 @@ def compare(expected: Outputs, got: Outputs, *, tolerance: Tolerance | None = No
         off = ~_rowwise(_close(expected.probabilities, got.probabilities, tolerance))
         differences.append(_distance(expected.probabilities, got.probabilities))
     largest = float(max(part.max(initial=0.0) for part in differences))
-    return Parity(len(wanted), int(wrong.sum()), largest, _first(expected, got, wrong, off))
+    differing = int((wrong | off).sum())
+    return Parity(len(wanted), int(wrong.sum()), differing, largest, _first(expected, got, wrong, off))
 
 
 def _close(wanted: Array, found: Array, tolerance: Tolerance) -> Array:

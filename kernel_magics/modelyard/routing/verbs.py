@@ -22,7 +22,7 @@ from modelyard.routing.outcomes import OUTCOMES
 from modelyard.routing.verdict import verdict
 from modelyard.routing.view import Traffic
 from modelyard.routing.wishes import Wish, followed
-from modelyard.targets.protocol import STATE_KEPT, make_target
+from modelyard.targets.protocol import STATE_KEPT, recorded_target
 from modelyard.targets.tokens import read_token
 from modelyard.targets.traffic import Routed, RoutingTarget, can_route
 from modelyard_router.policy import PolicyChangedError, Variant
@@ -119,7 +119,7 @@ def traffic(
 
 
 def _target(record: Record) -> RoutingTarget:
-    target = make_target(record.payload["target"], {})
+    target = recorded_target(record.payload)
     if not can_route(target):
         raise UsageError(
             f"target {record.payload['target']!r} cannot serve several bundles behind one endpoint"

@@ -109,6 +109,8 @@ class Artifact:
 
     Attributes
     ----------
+    folder : Path
+        The one that `Target.make` was given.
     components : tuple of Component
         Of what its size consists.
     handler : Function or Server
@@ -119,6 +121,7 @@ class Artifact:
         Its size as it is sent, where it is packed.
     """
 
+    folder: Path
     components: tuple[Component, ...]
     handler: Function | Server
     python: str

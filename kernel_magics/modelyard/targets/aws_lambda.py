@@ -25,7 +25,7 @@ from modelyard.targets.carrying_out import carry_out
 from modelyard.targets.cost import Cost, always_on, per_request, price_table
 from modelyard.targets.installing import Platform, bare_python, compile_all, find_python, install, machine
 from modelyard.targets.plan import Plan
-from modelyard.targets.protocol import STATE_KEPT, Endpoint, Live
+from modelyard.targets.protocol import STATE_KEPT, Endpoint, Live, State
 from modelyard.targets.slimming import BALLAST, BESIDE_A_GRAPH
 from modelyard_lambda import HASHES, MOST_BYTES
 from modelyard_runtime.access import SWITCH, token_hash
@@ -39,6 +39,8 @@ ZIP, CONTENT = "function.zip", "function"
 
 _ROOT = "/var/task"  # where Lambda puts the content of the zip file
 _WHOLE_CPU = 1769  # MB of memory with which Lambda gives one whole processor
+
+_PREFIX = "modelyard-"  # of a function's name
 
 _LIMITS = Limits(
     source="https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html",
@@ -55,7 +57,7 @@ _LIMITS = Limits(
     read_only_disk=True,
     writable=("/tmp",),
     network=True,
-    name_length=64,
+    name_length=64 - len(_PREFIX),
 )
 _ANSWER_S = 0.005  # what the cost assumes; the least that is paid for is 0.001
 _HASH = "token_hash"
@@ -165,8 +167,11 @@ class LambdaTarget(LiveFunction):
 
     def plan(self, bundle: Bundle, name: str, artifact: Artifact | None, live: Live | None) -> Plan:
         where = f"Python {self.python} on {self.architecture}"
-        made = None if artifact is None else artifact.handler.paths[0].parent / ZIP
-        calls = () if made is None else self._calls(bundle, name, made, None if live is None else live.state)
+        calls = (
+            ()
+            if artifact is None
+            else self._calls(bundle, name, artifact, None if live is None else live.state)
+        )
         return Plan(
             target="aws-lambda",
             name=name,
@@ -209,12 +214,13 @@ class LambdaTarget(LiveFunction):
         )  # fmt: skip
 
     def _calls(
-        self, bundle: Bundle, name: str, packed: Path, previous: Mapping[str, Any] | None
+        self, bundle: Bundle, name: str, artifact: Artifact, previous: State | None
     ) -> tuple[Call, ...]:
         """Return the calls of a plan; what the token's hash is, is known when they are made."""
+        packed = (artifact.folder / ZIP).read_bytes()
         wanted = Wanted(
             _called(name), f"python{self.python}", self.architecture, self.memory, int(self.timeout),
-            Content(ZIP, hashlib.sha256(packed.read_bytes()).hexdigest()), bundle.digest,
+            Content(ZIP, hashlib.sha256(packed).hexdigest()), bundle.digest,
             {HASHES: f"${{{_HASH}}}"}, self.role,
         )  # fmt: skip
         if previous is None or "version" not in previous:
@@ -222,21 +228,24 @@ class LambdaTarget(LiveFunction):
         return update(wanted, str(previous["version"]))
 
     def apply(
-        self, bundle: Bundle, name: str, folder: Path, token: str, previous: Mapping[str, Any] | None
+        self,
+        bundle: Bundle,
+        name: str,
+        folder: Path,
+        token: str,
+        previous: State | None,
+        artifact: Artifact | None,
     ) -> Endpoint:
-        made, kept = folder / "artifact", folder / STATE_KEPT
-        shutil.rmtree(made, ignore_errors=True)
-        made.mkdir()
+        assert artifact is not None  # it has limits
+        kept = folder / STATE_KEPT
         kept.mkdir(mode=0o700, exist_ok=True)
-        self.make(bundle, made)
         state: dict[str, Any] = {
             "folder": str(folder), "function": _called(name), "region": self.region, "digest": bundle.digest
         }  # fmt: skip
         named = carry_out(
-            self._calls(bundle, name, made / ZIP, previous), self.sender(state), kept,
-            lambda content: (made / content.path).read_bytes(), {_HASH: token_hash(token)},
+            self._calls(bundle, name, artifact, previous), self.sender(state), kept,
+            lambda content: (artifact.folder / content.path).read_bytes(), {_HASH: token_hash(token)},
         )  # fmt: skip
-        shutil.rmtree(made)
         url = str(named["url"]).rstrip("/")
         return Endpoint(url, {**state, "version": named["version"], "url": url})
 
@@ -266,6 +275,7 @@ class LambdaTarget(LiveFunction):
         compile_all(own, interpreter, content, _ROOT)
         write_zip(content, folder / ZIP)
         return Artifact(
+            folder=folder,
             components=(*_own_parts(content), *components_in(site)),
             handler=UrlFunction(
                 HANDLER.replace(".", ":"), (content,), bare_python(interpreter, folder / "python"),
@@ -291,7 +301,7 @@ class LambdaTarget(LiveFunction):
 
 def _called(name: str) -> str:
     """Return the function's name."""
-    return f"modelyard-{name}"[:64]
+    return f"{_PREFIX}{name}"
 
 
 def _handler(bundle: Bundle) -> str:

@@ -30,7 +30,7 @@ class Wanted:
     Attributes
     ----------
     name : str
-        Of the function.
+        Of the function, and of the role that is made for it.
     runtime, architecture : str
         ``python3.13`` and ``arm64``.
     memory_mb, timeout_s : int
@@ -42,8 +42,6 @@ class Wanted:
     role : str, optional
         The ARN of an execution role that is there; one is made by default, which may write this function's log and
         nothing else.
-    is_public : bool
-        Whether the URL answers whoever has the token; otherwise AWS checks signatures (IAM) before that.
     """
 
     name: str
@@ -55,12 +53,6 @@ class Wanted:
     digest: str
     environment: Mapping[str, str] = field(default_factory=dict)
     role: str | None = None
-    is_public: bool = True
-
-    @property
-    def role_name(self) -> str:
-        """The name of the role that is made for it; IAM takes 64 characters."""
-        return f"{self.name[:53]}-modelyard"
 
     @property
     def tags(self) -> dict[str, str]:
@@ -148,10 +140,10 @@ def _log(wanted: Wanted) -> tuple[Call, ...]:
 
 
 def _role(wanted: Wanted) -> tuple[Call, ...]:
-    role, policy = {"RoleName": wanted.role_name}, {"RoleName": wanted.role_name, "PolicyName": "write-log"}
+    role, policy = {"RoleName": wanted.name}, {"RoleName": wanted.name, "PolicyName": "write-log"}
     return (
         Call(
-            f"create the role {wanted.role_name}, which only Lambda may take on", "iam", "CreateRole",
+            f"create the role {wanted.name}, which only Lambda may take on", "iam", "CreateRole",
             {
                 **role,
                 "AssumeRolePolicyDocument": json.dumps(_TRUST),
@@ -159,13 +151,13 @@ def _role(wanted: Wanted) -> tuple[Call, ...]:
             },
             {"role": "Role.Arn"}, exists="EntityAlreadyExists",
             found=Call("look", "iam", "GetRole", role, {"role": "Role.Arn"}),
-            undo=Call(f"delete the role {wanted.role_name}", "iam", "DeleteRole", role, exists="NoSuchEntity"),
+            undo=Call(f"delete the role {wanted.name}", "iam", "DeleteRole", role, exists="NoSuchEntity"),
         ),
         Call(
-            f"let {wanted.role_name} write the log of {wanted.name}, and nothing else", "iam", "PutRolePolicy",
+            f"let {wanted.name} write the log of {wanted.name}, and nothing else", "iam", "PutRolePolicy",
             {**policy, "PolicyDocument": json.dumps(log_policy(wanted.name))},
             undo=Call(
-                f"delete the policy of {wanted.role_name}", "iam", "DeleteRolePolicy", policy, exists="NoSuchEntity"
+                f"delete the policy of {wanted.name}", "iam", "DeleteRolePolicy", policy, exists="NoSuchEntity"
             ),
         ),
     )  # fmt: skip
@@ -218,13 +210,11 @@ def _url(wanted: Wanted) -> tuple[Call, ...]:
     there = {"FunctionName": wanted.name, "Qualifier": ALIAS}
     made = Call(
         "give it a URL", "lambda", "CreateFunctionUrlConfig",
-        {**there, "AuthType": "NONE" if wanted.is_public else "AWS_IAM"}, {"url": "FunctionUrl"},
+        {**there, "AuthType": "NONE"}, {"url": "FunctionUrl"},
         exists="ResourceConflictException",
         found=Call("look", "lambda", "GetFunctionUrlConfig", there, {"url": "FunctionUrl"}),
         undo=Call("delete the URL", "lambda", "DeleteFunctionUrlConfig", there, exists=_GONE),
     )  # fmt: skip
-    if not wanted.is_public:
-        return (made,)
     return (
         made,
         _permission(there, "", "lambda:InvokeFunctionUrl", {"FunctionUrlAuthType": "NONE"}),

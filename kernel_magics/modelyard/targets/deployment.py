@@ -17,7 +17,7 @@ from modelyard.catalog import Record, Yard, open_yard
 from modelyard.errors import DeploymentError, InvalidInputError, listing
 from modelyard.presentation import Result, Table
 from modelyard.targets import client
-from modelyard.targets.protocol import Status, make_target
+from modelyard.targets.protocol import Status, recorded_target
 from modelyard.targets.tokens import forget_token, header_file, read_token, renewed_token
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Deployment(Result):
             return Status("down", "removed")
         if record.payload["desired"] == "starting":
             return Status("down", "its deploy was interrupted; type it again to go on, or undo() it")
-        status: Status = make_target(self.target, {}).status(record.payload["state"])
+        status: Status = recorded_target(record.payload).status(record.payload["state"])
         if status.health == "down" and record.payload["desired"] == "stopped":
             return Status("stopped", "start() makes it answer again")
         return status
@@ -175,7 +175,7 @@ class Deployment(Result):
         yard = Yard(self.root)
         with deployment_lock(yard, self.name):
             record = yard.get("deployment", self.name)
-            state = make_target(self.target, {}).start(record.payload["state"])
+            state = recorded_target(record.payload).start(record.payload["state"])
             yard.record(
                 "deployment", self.name, record.payload | {"state": dict(state), "desired": "running"}
             )
@@ -187,7 +187,7 @@ class Deployment(Result):
         with deployment_lock(yard, self.name):
             record = yard.get("deployment", self.name)
             yard.record("deployment", self.name, record.payload | {"desired": "stopped"})
-            make_target(self.target, {}).stop(record.payload["state"])
+            recorded_target(record.payload).stop(record.payload["state"])
         return self.status()
 
     def undo(self) -> Deployment | None:
@@ -209,7 +209,7 @@ class Deployment(Result):
         with deployment_lock(yard, self.name):
             record = yard.get("deployment", self.name)
             with renewed_token(self.root, self.name) as token:
-                state = make_target(self.target, {}).change_token(record.payload["state"], token)
+                state = recorded_target(record.payload).change_token(record.payload["state"], token)
             yard.record("deployment", self.name, record.payload | {"state": dict(state)})
         return self
 
@@ -219,7 +219,7 @@ class Deployment(Result):
         with deployment_lock(yard, self.name):
             record = yard.find("deployment", self.name)
             if record is not None:
-                make_target(self.target, {}).remove(record.payload["state"])
+                recorded_target(record.payload).remove(record.payload["state"])
                 folder = yard.deployment_folder(self.name)
                 shutil.rmtree(folder, ignore_errors=True)
                 shutil.rmtree(replaced_folder(folder), ignore_errors=True)

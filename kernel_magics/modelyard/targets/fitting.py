@@ -156,8 +156,10 @@ def fit_of(
 ) -> Fit:
     """Hold an artifact, and what a rehearsal measured of it, against the limits of a place.
 
+    >>> from pathlib import Path
     >>> from modelyard.targets.artifact import Function
-    >>> artifact = Artifact((Component("model", {"model.onnx": 11}),), Function("app:f", ()), "3.13", "x86_64")
+    >>> parts = (Component("model", {"model.onnx": 11}),)
+    >>> artifact = Artifact(Path(), parts, Function("app:f", ()), "3.13", "x86_64")
     >>> [fit_of("m:1", "there", Limits("a manual", "2026-01-01", unpacked_bytes=n), artifact).ok for n in (10, 11, 12)]
     [False, True, True]
     """

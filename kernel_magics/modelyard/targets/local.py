@@ -110,6 +110,7 @@ class LocalTarget:
         told = {SWITCH: "off", STATE_FOLDER: str(folder / STATE_KEPT)}
         (folder / STATE_KEPT).mkdir(mode=0o700)
         return Artifact(
+            folder=folder,
             components=(
                 *bundle_components(bundle.path),
                 *installed_components(required([*pinned(bundle.lock), "bentoml"])),
@@ -122,7 +123,15 @@ class LocalTarget:
             architecture=platform.machine(),
         )  # fmt: skip
 
-    def apply(self, bundle: Bundle, name: str, folder: Path, token: str, previous: State | None) -> Endpoint:
+    def apply(
+        self,
+        bundle: Bundle,
+        name: str,
+        folder: Path,
+        token: str,
+        previous: State | None,
+        artifact: Artifact | None = None,
+    ) -> Endpoint:
         port = processes.chosen_port(self.port, previous)
         home = _home(bundle, folder)
         write_hash(folder / _HASHES, token)

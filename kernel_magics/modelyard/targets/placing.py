@@ -10,7 +10,7 @@ from pathlib import Path
 from modelyard.catalog import Record, Yard
 from modelyard.targets.deployment import replaced_folder
 from modelyard.targets.journal import Journal
-from modelyard.targets.protocol import STATE_KEPT, State, make_target
+from modelyard.targets.protocol import STATE_KEPT, State, recorded_target
 from modelyard.targets.tokens import forget_token
 
 
@@ -38,7 +38,7 @@ def placed(yard: Yard, name: str, existing: Record | None) -> Iterator[State | N
     folder = yard.deployment_folder(name)
     aside = replaced_folder(folder)
     if existing is not None:
-        replaced = make_target(existing.payload["target"], {})
+        replaced = recorded_target(existing.payload)
         if replaced.acts_at_once:  # others put the new one in the old one's place at one stroke
             replaced.stop(existing.payload["state"])
         if aside.exists() and not folder.exists():  # a replacement was killed as it began

@@ -99,12 +99,20 @@ class Target(Protocol):
         """
         ...
 
-    def apply(self, bundle: Bundle, name: str, folder: Path, token: str, previous: State | None) -> Endpoint:
+    def apply(
+        self,
+        bundle: Bundle,
+        name: str,
+        folder: Path,
+        token: str,
+        previous: State | None,
+        artifact: Artifact | None,
+    ) -> Endpoint:
         """Make the endpoint; it asks for `token`.
 
         `folder` is the target's own and there; it holds nothing but, where a deployment is replaced, that one's
-        ``state/``. `previous` is the state of the endpoint that this one
-        replaces, which has been stopped.
+        ``state/``. `previous` is the state of the endpoint that this one replaces, which has been stopped. `artifact`
+        is what `make` has made, where the target has limits; its files are gone when this returns.
         """
         ...
 
@@ -138,6 +146,20 @@ class Target(Protocol):
 def option_fields(target: type[Any]) -> tuple[Field[Any], ...]:
     """Return the options of a target class, as dataclass fields."""
     return tuple(field for field in fields(target) if field.init)
+
+
+def recorded_target(payload: Mapping[str, Any]) -> Any:
+    """Return the target of a deployment with the options that its record has.
+
+    Raises as `make_target` does.
+    """
+    return make_target(payload["target"], recorded_options(payload))
+
+
+def recorded_options(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a deployment that its target still has."""
+    known = {field.name for field in option_fields(targets[payload["target"]])}
+    return {name: value for name, value in payload.get("options", {}).items() if name in known}
 
 
 def make_target(name: str, options: Mapping[str, Any]) -> Any:

@@ -34,15 +34,15 @@ class GoldenReplay:
         """Return the body of each request, as every HTTP door takes it."""
         return [json.dumps({"rows": [line["row"]]}).encode() for line in self._lines]
 
-    def compared(self, answers: Sequence[Mapping[str, Any]], start: int = 0) -> Parity:
-        """Compare answers with what they must be, the first one being to the row `start`.
+    def compared(self, answers: Sequence[Mapping[str, Any]]) -> Parity:
+        """Compare answers, in the order of the rows, with what they must be.
 
         Raises
         ------
         InvalidInputError, KeyError, TypeError, ValueError
             An answer is none of a predictor's.
         """
-        lines = self._lines[start : start + len(answers)]
+        lines = self._lines[: len(answers)]
         wanted = _outputs([line["prediction"] for line in lines], [line["probabilities"] for line in lines])
         given = [self._probabilities(answer) for answer in answers]
         return compare(

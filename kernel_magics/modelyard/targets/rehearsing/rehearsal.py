@@ -68,10 +68,9 @@ def rehearsed(bundle: Bundle, target: str, limits: Limits, artifact: Artifact) -
     parity = _compared(golden, run)
     fit = fit_of(bundle.tag, target, limits, artifact, _measured(run))
     run.findings.extend(_beyond(fit, run.findings))
-    off = 0 if parity is None else _off(golden, run.answers)
     return Rehearsal(
         bundle=bundle.tag, target=target, findings=tuple(run.findings), rows=len(bodies),
-        matched=0 if parity is None else len(run.answers) - off,
+        matched=0 if parity is None else parity.rows - parity.differing,
         max_absolute=math.nan if parity is None else parity.max_absolute,
         cold_start_s=run.cold_start_s, ready_s=run.ready_s,
         warm_ms=statistics.median(run.seconds[1:]) * 1e3 if len(run.seconds) > 1 else math.nan,
@@ -167,10 +166,6 @@ def _compared(golden: GoldenReplay, run: _Run) -> Parity | None:
     if parity.first is not None:
         run.findings.append(Finding("differs", str(parity.first)))
     return parity
-
-
-def _off(golden: GoldenReplay, answers: list[Any]) -> int:
-    return sum(not golden.compared([answer], number).ok for number, answer in enumerate(answers))
 
 
 def _measured(run: _Run) -> Measured | None:

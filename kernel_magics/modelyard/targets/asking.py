@@ -1,0 +1,143 @@
+"""Plan, fit and rehearse: what would become of a bundle on a target; nothing is deployed."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace as replaced
+from pathlib import Path
+from typing import Any
+
+from modelyard.catalog import checked_name, open_yard
+from modelyard.errors import BundleError, InvalidNameError
+from modelyard.limits import Limits
+from modelyard.packaging import Bundle
+from modelyard.packaging import bundle as find_bundle
+from modelyard.targets.artifact import Artifact
+from modelyard.targets.fitting import Fit, fit_of
+from modelyard.targets.plan import Plan
+from modelyard.targets.protocol import Live, make_target, recorded_options
+from modelyard.targets.rehearsing.rehearsal import rehearsed
+from modelyard.targets.rehearsing.result import Rehearsal
+
+
+def plan(bundle: Bundle | str, to: str = "local", name: str | None = None, **options: Any) -> Plan:
+    """Say what `deploy` would do; nothing is written and nobody is called.
+
+    Parameters
+    ----------
+    bundle : Bundle or str
+        The bundle, or its tag: ``churn`` (newest) or ``churn:3``.
+    to : str
+        The target's name.
+    name : str, optional
+        The deployment's name; the bundle's own by default.
+    **options
+        The target's own options, such as ``port`` of ``local``. Where a deployment of that name is on the same target,
+        those of its options stay that are not given.
+    """
+    chosen = chosen_bundle(bundle)
+    name = checked_name(name or chosen.name, "deployment")
+    target = make_target(to, with_kept(to, name, options))
+    with made_for_limits(target, chosen) as artifact:
+        return planned(chosen, to, target, name, artifact)
+
+
+def fit(bundle: Bundle | str, to: str = "local", **options: Any) -> Fit:
+    """Make what would go to a target, in a folder of its own, and hold it against the target's limits.
+
+    Parameters
+    ----------
+    bundle, to, **options
+        As for `plan`.
+
+    Raises
+    ------
+    DeploymentError
+        It cannot be made here.
+    """
+    with _made_of(bundle, to, options) as (chosen, limits, artifact):
+        return fit_of(chosen.tag, to, limits, artifact)
+
+
+def rehearse(bundle: Bundle | str, to: str = "local", **options: Any) -> Rehearsal:
+    """Run a target's real handler here, under the target's limits, and let it answer the golden rows.
+
+    Parameters
+    ----------
+    bundle, to, **options
+        As for `plan`.
+
+    Raises
+    ------
+    DeploymentError
+        What would be run cannot be made here. Whatever goes wrong after that is a finding.
+    """
+    with _made_of(bundle, to, options) as (chosen, limits, artifact):
+        return rehearsed(chosen, to, limits, artifact)
+
+
+@contextmanager
+def _made_of(
+    bundle: Bundle | str, to: str, options: Mapping[str, Any]
+) -> Iterator[tuple[Bundle, Limits, Artifact]]:
+    chosen = chosen_bundle(bundle)
+    target = make_target(to, options)
+    with _made(target, chosen) as artifact:
+        yield chosen, target.limits, artifact
+
+
+@contextmanager
+def _made(target: Any, bundle: Bundle) -> Iterator[Artifact]:
+    with tempfile.TemporaryDirectory(prefix="modelyard-") as folder:
+        yield target.make(bundle, Path(folder))
+
+
+@contextmanager
+def made_for_limits(target: Any, bundle: Bundle) -> Iterator[Artifact | None]:
+    """Yield what a target makes of a bundle, where it has limits that this must keep; else ``None``."""
+    if not target.limits.has_any:
+        yield None
+        return
+    with _made(target, bundle) as artifact:
+        yield artifact
+
+
+def planned(bundle: Bundle, to: str, target: Any, name: str, artifact: Artifact | None) -> Plan:
+    limits: Limits = target.limits
+    if limits.name_length is not None and len(name) > limits.name_length:
+        raise InvalidNameError(
+            f"{to} takes names of at most {limits.name_length} characters, {name!r} has {len(name)}; "
+            "choose a shorter --name"
+        )
+    found: Plan = target.plan(bundle, name, artifact, _live(to, name))
+    if artifact is None:
+        return replaced(found, fit=Fit(bundle.tag, to, f"{limits.source}, {limits.as_of}"))
+    return replaced(found, fit=fit_of(bundle.tag, to, limits, artifact))
+
+
+def with_kept(to: str, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options, and for those that are not given the ones of the deployment of that name on the same target."""
+    record = open_yard().find("deployment", name)
+    if record is None or record.payload["target"] != to:
+        return dict(options)
+    return {**recorded_options(record.payload), **options}
+
+
+def _live(to: str, name: str) -> Live | None:
+    record = open_yard().find("deployment", name)
+    if record is None or record.payload["target"] != to or record.payload["desired"] == "starting":
+        return None
+    return Live(record.payload["bundle"], record.payload["digest"], record.payload["state"])
+
+
+def chosen_bundle(bundle: Bundle | str) -> Bundle:
+    chosen = find_bundle(bundle) if isinstance(bundle, str) else bundle
+    if not isinstance(chosen, Bundle):
+        raise BundleError(
+            f"deploy takes a bundle or its name, found {type(bundle).__name__}; "
+            "package the model first: %package MODEL X y --name NAME"
+        )
+    chosen.check()  # a bundle that is gone or changed is said now, before anything is written
+    return chosen
