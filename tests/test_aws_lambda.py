@@ -13,7 +13,7 @@ import pytest
 
 import modelyard
 import modelyard_lambda as aws_lambda
-from modelyard.errors import DeploymentError, UsageError
+from modelyard.errors import DeploymentError, InvalidNameError, UsageError
 from modelyard.packaging import Bundle
 from modelyard.targets.archive import write_zip
 from modelyard.targets.artifact import Artifact, Function
@@ -187,6 +187,14 @@ def test_a_pin_without_a_wheel_for_the_place_is_said_in_one_line(tmp_path: Path)
     assert told.startswith("the lock cannot be installed for Python 3.13 on arm64: ")
     assert "odd" in told
     assert "\n" not in told
+
+
+def test_a_name_that_aws_would_not_take_is_refused_by_the_plan() -> None:
+    bundle = modelyard.package(MODEL, FRAME, TARGET, name="people")
+    with pytest.raises(
+        InvalidNameError, match=r"takes names of at most 54 characters, 'x+' has 55; .*--name"
+    ):
+        modelyard.plan(bundle, to="aws-lambda", name="x" * 55)
 
 
 def test_what_was_made_for_another_machine_is_not_rehearsed(bundle: Bundle) -> None:

@@ -26,6 +26,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import modelyard
+from modelyard.catalog import open_yard
 from modelyard.errors import (
     BundleError,
     ContractError,
@@ -211,10 +212,13 @@ def test_bad_targets_options_and_names_are_one_line_each(bundle: Bundle) -> None
 
 
 def test_undo_lets_answer_again_what_was_replaced_and_then_leaves_nothing(bundle: Bundle) -> None:
-    first = modelyard.deploy(bundle, to="local", name="undone")
+    first = modelyard.deploy(bundle, to="local", name="undone", timeout=61.0)
     other = make_pipeline(StandardScaler(), LogisticRegression(C=0.001)).fit(X, y)
     second = modelyard.deploy(modelyard.package(other, X, y, name="cancer"), name="undone", replace=True)
     assert np.abs(second.predict_proba(X) - other.predict_proba(X)).max() < 1e-5
+    assert open_yard().get("deployment", "undone").payload["options"] == {
+        "timeout": 61.0
+    }  # not given again: kept
     back = second.undo()
     assert (back.url, back.bundle, back.token) == (first.url, bundle.tag, first.token)
     assert np.abs(back.predict_proba(X) - MODEL.predict_proba(X)).max() < 1e-5

@@ -39,7 +39,7 @@ def plan(bundle: Bundle | str, to: str = "local", name: str | None = None, **opt
     """
     chosen = chosen_bundle(bundle)
     name = checked_name(name or chosen.name, "deployment")
-    target = make_target(to, with_kept(to, name, options))
+    target, _ = chosen_target(to, name, options)
     with made_for_limits(target, chosen) as artifact:
         return planned(chosen, to, target, name, artifact)
 
@@ -106,23 +106,34 @@ def made_for_limits(target: Any, bundle: Bundle) -> Iterator[Artifact | None]:
 
 def planned(bundle: Bundle, to: str, target: Any, name: str, artifact: Artifact | None) -> Plan:
     limits: Limits = target.limits
-    if limits.name_length is not None and len(name) > limits.name_length:
-        raise InvalidNameError(
-            f"{to} takes names of at most {limits.name_length} characters, {name!r} has {len(name)}; "
-            "choose a shorter --name"
-        )
     found: Plan = target.plan(bundle, name, artifact, _live(to, name))
     if artifact is None:
         return replaced(found, fit=Fit(bundle.tag, to, f"{limits.source}, {limits.as_of}"))
     return replaced(found, fit=fit_of(bundle.tag, to, limits, artifact))
 
 
-def with_kept(to: str, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options, and for those that are not given the ones of the deployment of that name on the same target."""
+def chosen_target(to: str, name: str, options: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Return the target for a deployment of that name, and all of its options.
+
+    Those that are not given are the ones of the deployment of that name, where it is on the same target.
+
+    Raises
+    ------
+    InvalidNameError
+        The place takes no name that is as long.
+    UnknownNameError, MissingExtraError, UsageError
+        As of `make_target`.
+    """
     record = open_yard().find("deployment", name)
-    if record is None or record.payload["target"] != to:
-        return dict(options)
-    return {**recorded_options(record.payload), **options}
+    kept = recorded_options(record.payload) if record is not None and record.payload["target"] == to else {}
+    known = {**kept, **options}
+    target = make_target(to, known)
+    most = target.limits.name_length
+    if most is not None and len(name) > most:
+        raise InvalidNameError(
+            f"{to} takes names of at most {most} characters, {name!r} has {len(name)}; choose a shorter --name"
+        )
+    return target, known
 
 
 def _live(to: str, name: str) -> Live | None:

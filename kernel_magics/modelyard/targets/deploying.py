@@ -8,7 +8,7 @@ from modelyard.catalog import Record, Yard, checked_name, open_yard
 from modelyard.errors import DeploymentError, NameTakenError
 from modelyard.packaging import Bundle
 from modelyard.targets.artifact import Artifact
-from modelyard.targets.asking import chosen_bundle, made_for_limits, planned, with_kept
+from modelyard.targets.asking import chosen_bundle, chosen_target, made_for_limits, planned
 from modelyard.targets.carrying_out import take_back
 from modelyard.targets.deployment import Deployment, deployment_lock
 from modelyard.targets.journal import Journal
@@ -54,8 +54,7 @@ def deploy(
     """
     chosen = chosen_bundle(bundle)
     name = checked_name(name or chosen.name, "deployment")
-    options = with_kept(to, name, options)
-    target = make_target(to, options)
+    target, options = chosen_target(to, name, options)
     with made_for_limits(target, chosen) as artifact:
         found = planned(chosen, to, target, name, artifact)
         if not (target.acts_at_once if apply is None else apply):
