@@ -144,8 +144,15 @@ TARGETS_PYTHON ?= $(shell for p in $(PYTHON) python3.13 python3.12 $(wildcard $(
 .PHONY: env-targets
 env-targets: .env-targets/.done ## clouds' own emulators, for the tests of targets
 
+.PHONY: containers
+containers:
+	@command -v podman >/dev/null && command -v buildah >/dev/null && command -v runc >/dev/null && command -v debootstrap >/dev/null || { \
+	  if [ -f /etc/debian_version ] && [ "$$(id -u)" = 0 ]; then \
+	    apt-get update -qq && apt-get install -y -qq --no-install-recommends podman buildah runc debootstrap; \
+	  else echo "the tests of images need podman; type: sudo apt-get install podman buildah runc debootstrap"; exit 1; fi; }
+
 .PHONY: test-targets
-test-targets: $(VENV)/.dev env-targets ## what goes to a cloud, run by that cloud's own programs
+test-targets: $(VENV)/.dev env-targets containers ## what goes to a cloud or into an image, run by that cloud's own programs and by podman
 	$(BIN)/python -m pytest tests/targets
 
 .PHONY: postgresql

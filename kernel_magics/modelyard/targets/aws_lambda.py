@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 import shutil
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,7 +22,15 @@ from modelyard.targets.aws_lambda_live import LiveFunction
 from modelyard.targets.calls import Call, Content
 from modelyard.targets.carrying_out import carry_out
 from modelyard.targets.cost import Cost, always_on, per_request, price_table
-from modelyard.targets.installing import Platform, bare_python, compile_all, find_python, install, machine
+from modelyard.targets.installing import (
+    Platform,
+    bare_python,
+    compile_all,
+    find_python,
+    install,
+    own_machine,
+    own_python,
+)
 from modelyard.targets.plan import Plan
 from modelyard.targets.protocol import STATE_KEPT, Endpoint, Live, State
 from modelyard.targets.slimming import BALLAST, BESIDE_A_GRAPH
@@ -40,6 +47,8 @@ ZIP, CONTENT = "function.zip", "function"
 _ROOT = "/var/task"  # where Lambda puts the content of the zip file
 _WHOLE_CPU = 1769  # MB of memory with which Lambda gives one whole processor
 
+_ARCHITECTURES = ("x86_64", "arm64")
+_PYTHONS = ("3.12", "3.13")  # in those before, the C library is too old for wheels of manylinux_2_28
 _PREFIX = "modelyard-"  # of a function's name
 
 _LIMITS = Limits(
@@ -52,8 +61,8 @@ _LIMITS = Limits(
     response_bytes=MOST_BYTES,
     timeout_s=900.0,
     startup_s=10.0,
-    architectures=("x86_64", "arm64"),
-    pythons=("3.12", "3.13"),  # in those before, the C library is too old for wheels of manylinux_2_28
+    architectures=_ARCHITECTURES,
+    pythons=_PYTHONS,
     read_only_disk=True,
     writable=("/tmp",),
     network=True,
@@ -63,18 +72,6 @@ _ANSWER_S = 0.005  # what the cost assumes; the least that is paid for is 0.001
 _HASH = "token_hash"
 _LEAST_MEMORY, _MOST_MEMORY = 128, 10_240
 _MOST_SECONDS = 900
-
-
-def _own_python() -> str:
-    """Return the kernel's Python where Lambda has it, since the model was made with that; else the newest."""
-    own = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    pythons = _LIMITS.pythons or ()
-    return own if own in pythons else pythons[-1]
-
-
-def _own_architecture() -> str:
-    found = machine()
-    return found if found in (_LIMITS.architectures or ()) else "x86_64"
 
 
 def url_event(
@@ -124,12 +121,12 @@ class LambdaTarget(LiveFunction):
         default=30.0, metadata={"help": f"how long an answer may take, 1 to {_MOST_SECONDS} s", "unit": "s"}
     )
     python: str = field(
-        default_factory=_own_python,
-        metadata={"help": f"{listing(_LIMITS.pythons or ())}; the kernel's where it is one of them"},
+        default_factory=lambda: own_python(_PYTHONS),
+        metadata={"help": f"{listing(_PYTHONS)}; the kernel's where it is one of them"},
     )
     architecture: str = field(
-        default_factory=_own_architecture,
-        metadata={"help": f"{listing(_LIMITS.architectures or ())}; this machine's by default"},
+        default_factory=lambda: own_machine(_ARCHITECTURES),
+        metadata={"help": f"{listing(_ARCHITECTURES)}; this machine's by default"},
     )
 
     region: str | None = field(
@@ -154,8 +151,8 @@ class LambdaTarget(LiveFunction):
             raise UsageError(
                 f"timeout {self.timeout:g} cannot be; choose whole seconds from 1 to {_MOST_SECONDS}, or leave it out"
             )
-        for option in ("python", "architecture"):
-            value, known = getattr(self, option), getattr(_LIMITS, f"{option}s")
+        for option, known in (("python", _PYTHONS), ("architecture", _ARCHITECTURES)):
+            value = getattr(self, option)
             if value not in known:
                 raise UsageError(
                     f"Lambda has no {option} {value!r} that serves bundles; it has: {listing(known)}"

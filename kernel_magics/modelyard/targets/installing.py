@@ -153,6 +153,22 @@ def compile_all(paths: Iterable[Path], interpreter: str, folder: Path, seen_as: 
     )  # fmt: skip
 
 
+def own_python(pythons: Sequence[str]) -> str:
+    """Return the kernel's Python where a place has it, since the model was made with that; else the newest it has.
+
+    >>> own_python(["2.6", "2.7"])
+    '2.7'
+    """
+    own = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    return own if own in pythons else pythons[-1]
+
+
+def own_machine(architectures: Sequence[str]) -> str:
+    """Return this machine's architecture where a place has it; else the first that it has."""
+    found = machine()
+    return found if found in architectures else architectures[0]
+
+
 @cache
 def find_python(minor: str) -> str | None:
     """Return an interpreter of a minor version such as ``3.13``: this one, or one that is installed; else ``None``."""

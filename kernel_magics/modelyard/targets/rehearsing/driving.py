@@ -99,7 +99,7 @@ class _Server:
         os.close(write)
         while self._status(told["ready"]) != 200:
             if self._process.poll() is not None:
-                raise RuntimeError(f"the server ended with {self._process.returncode} before it answered")
+                sys.exit(f"the server ended with {self._process.returncode} before it answered")
             time.sleep(_POLL_S)
 
     def _status(self, path: str) -> int | None:

@@ -1,0 +1,227 @@
+"""An OCI image with the plain ASGI door, and a container of it on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+from modelyard.errors import DeploymentError, UsageError, listing
+from modelyard.limits import Limits
+from modelyard.packaging import Bundle
+from modelyard.packaging.sites import child_lock, needs_child
+from modelyard.targets import processes
+from modelyard.targets.answering import at
+from modelyard.targets.artifact import Artifact, Server, bundle_components, components_in
+from modelyard.targets.container_engine import BUILDERS, builder, runner
+from modelyard.targets.container_live import HASHES, SECRETS, LiveContainer, started
+from modelyard.targets.cost import nothing
+from modelyard.targets.installing import Platform, bare_python, find_python, install, own_machine, own_python
+from modelyard.targets.plan import Plan
+from modelyard.targets.protocol import Endpoint, Live, State
+from modelyard.targets.slimming import BALLAST, BESIDE_A_GRAPH
+from modelyard.targets.tokens import write_hash
+from modelyard_runtime.access import HASHES_FILE, SWITCH
+from modelyard_runtime.bundle_format import MODEL_FOLDER, RUNTIME_FOLDER
+from modelyard_runtime.child import SITE
+from modelyard_runtime.doors.asgi import BUNDLE
+from modelyard_runtime.metrics import STATE_FOLDER
+from modelyard_templates import render
+
+#: Within the folder that `ContainerTarget.make` fills: what the engine builds.
+CONTEXT = "context"
+
+_PYTHONS = ("3.11", "3.12", "3.13")
+_PLATFORMS = {"x86_64": "amd64", "arm64": "arm64"}
+_BASE = "docker.io/library/python:{python}-slim"
+_ROOT = "/app"
+_PORT = 3000
+_USER = 65532  # nobody's; the number that images without users agreed on
+_SECRETS = "/run/modelyard"
+_STATE = "/tmp/modelyard"  # within the container: all that it can write is in memory
+_NETWORKS = ("bridge", "host")
+
+
+@dataclass(frozen=True)
+class ContainerTarget(LiveContainer):
+    """An image, built by docker, podman or buildah, and a container of it that can write nothing but ``/tmp``."""
+
+    limits: ClassVar[Limits] = Limits(
+        source="the container's own options: a read-only root, /tmp in memory",
+        as_of="2026-11-30",
+        architectures=tuple(_PLATFORMS),
+        pythons=_PYTHONS,
+        read_only_disk=True,
+        writable=("/tmp",),
+    )
+    acts_at_once: ClassVar[bool] = True
+
+    engine: str | None = field(
+        default=None, metadata={"help": f"{listing(BUILDERS)}; the first that is there by default"}
+    )
+    base: str | None = field(
+        default=None, metadata={"help": f"the image to build on, with python3; {_BASE} by default"}
+    )
+    python: str = field(
+        default_factory=lambda: own_python(_PYTHONS),
+        metadata={"help": f"the Python of the base, {listing(_PYTHONS)}; the kernel's by default"},
+    )
+    architecture: str = field(
+        default_factory=lambda: own_machine(tuple(_PLATFORMS)),
+        metadata={"help": f"{listing(_PLATFORMS)}; this machine's by default"},
+    )
+    port: int | None = field(default=None, metadata={"help": "loopback port; a free one by default"})
+    network: str = field(
+        default="bridge", metadata={"help": "bridge (the port is published on loopback), or host"}
+    )
+    timeout: float = field(default=60.0, metadata={"help": "how long to wait until it answers", "unit": "s"})
+
+    def __post_init__(self) -> None:
+        for what, value, known in (
+            ("engine", self.engine, (None, *BUILDERS)), ("python", self.python, _PYTHONS),
+            ("architecture", self.architecture, tuple(_PLATFORMS)), ("network", self.network, _NETWORKS),
+        ):  # fmt: skip
+            if value not in known:
+                raise UsageError(
+                    f"a container has no {what} {value!r}; choose {listing(filter(None, known))}"
+                )
+
+    def plan(self, bundle: Bundle, name: str, artifact: Artifact | None, live: Live | None) -> Plan:
+        return Plan(
+            target="container",
+            name=name,
+            bundle=bundle.tag,
+            steps=(
+                f"check every digest of {bundle.tag}",
+                f"install its lock and that of the ASGI door for Python {self.python} on {self.architecture}",
+                f"build {_image(bundle)} for linux/{_PLATFORMS[self.architecture]} on {self._base}",
+                "start a container of it on loopback: no root, no capabilities, a read-only disk",
+                "wait until it answers that the model is loaded",
+            ),
+            cost=nothing("it runs on this machine"),
+            security=(
+                "plain HTTP, reached from this machine only; every path but /healthz and /readyz wants the token",
+                "the container reads the hash of the token from a file of this machine, which the image does not have",
+                *(() if "@sha256:" in self._base else ("the base image is named, not pinned by its digest",)),
+            ),
+            files={
+                f"{CONTEXT}/Containerfile": self._containerfile(bundle),
+                f"{CONTEXT}/src/": str(bundle.path / "src"),
+                f"{CONTEXT}/site/": "the distributions of the locks",
+            },
+            changes=() if live is None else (f"what answers: {live.bundle}, then {bundle.tag}",),
+            undo=("stop the container, and take it and its image away",)
+            if live is None
+            else (f"let {live.bundle} answer again, at the same URL",),
+        )  # fmt: skip
+
+    def make(self, bundle: Bundle, folder: Path) -> Artifact:
+        interpreter = find_python(self.python)
+        if interpreter is None:
+            raise DeploymentError(
+                f"what goes into an image is compiled by Python {self.python}, which is not on this machine; type: "
+                f"uv python install {self.python} (or choose another --python)"
+            )
+        context = folder / CONTEXT
+        site, source = context / "site", context / "src"
+        site.mkdir(parents=True)
+        for part in (MODEL_FOLDER, RUNTIME_FOLDER):
+            shutil.copytree(
+                bundle.path / "src" / part, source / part, ignore=shutil.ignore_patterns("__pycache__")
+            )
+        (context / "Containerfile").write_text(self._containerfile(bundle), encoding="utf-8")
+        own = bundle_components(context)
+        in_child = needs_child(bundle.manifest)
+        lock = child_lock(bundle.model_folder) if in_child else bundle.lock
+        install(
+            dict.fromkeys([*lock, *bundle.door_lock("asgi")]), site, Platform(self.python, self.architecture),
+            interpreter, f"{_ROOT}/site", BALLAST if in_child else BESIDE_A_GRAPH,
+        )  # fmt: skip
+        port = processes.free_port()
+        told = {BUNDLE: str(context), SWITCH: "off", STATE_FOLDER: _STATE, "LANG": "C.UTF-8"}
+        return Artifact(
+            folder=folder,
+            components=(*own, *components_in(site)),
+            handler=Server(
+                "uvicorn",
+                ("--factory", "modelyard_runtime.doors.asgi:application", "--no-access-log", "--host", "127.0.0.1",
+                 "--port", str(port)),
+                port, (site, source / RUNTIME_FOLDER, context), bare_python(interpreter, folder / "python"),
+                told | ({SITE: str(site)} if in_child else {}),
+            ),
+            python=self.python,
+            architecture=self.architecture,
+            system="linux",
+        )  # fmt: skip
+
+    @property
+    def _base(self) -> str:
+        return self.base or _BASE.format(python=self.python)
+
+    def _containerfile(self, bundle: Bundle) -> str:
+        told = {BUNDLE: _ROOT, HASHES_FILE: f"{_SECRETS}/{HASHES}", STATE_FOLDER: _STATE}
+        if needs_child(bundle.manifest):
+            told[SITE] = f"{_ROOT}/site"
+        return render(
+            "container/Containerfile.j2", tag=bundle.tag, name=bundle.name, version=bundle.version,
+            digest=bundle.digest, base=self._base, platform=_PLATFORMS[self.architecture], root=_ROOT, user=_USER,
+            port=_PORT, environment=told,
+        )  # fmt: skip
+
+    def apply(
+        self,
+        bundle: Bundle,
+        name: str,
+        folder: Path,
+        token: str,
+        previous: State | None,
+        artifact: Artifact | None,
+    ) -> Endpoint:
+        assert artifact is not None  # it has limits
+        builds = builder(self.engine)
+        runs = runner(builds.name)
+        port, image = processes.chosen_port(self.port, previous), _image(bundle)
+        builds.build(artifact.folder / CONTEXT, image, _PLATFORMS[self.architecture])
+        write_hash(folder / SECRETS / HASHES, token)
+        state = started({
+            "folder": str(folder), "port": port, "image": image, "container": _container(name, folder),
+            "engine": builds.name, "digest": bundle.digest, "timeout": self.timeout,
+            "options": self._options(folder, port), "arguments": self._arguments(port),
+        })  # fmt: skip
+        if previous is not None and previous.get("image") not in (None, image):
+            runs.remove_image(previous["image"])
+        return Endpoint(at(port), state)
+
+    def _options(self, folder: Path, port: int) -> list[str]:
+        where = (
+            ["--network", "host"] if self.network == "host" else ["--publish", f"127.0.0.1:{port}:{_PORT}"]
+        )
+        return [
+            *where, "--read-only", "--tmpfs", "/tmp:rw,mode=1777", "--cap-drop", "ALL",
+            "--security-opt", "no-new-privileges", "--volume", f"{folder / SECRETS}:{_SECRETS}:ro",
+            "--env", f"PORT={self._inner_port(port)}",
+        ]  # fmt: skip
+
+    def _arguments(self, port: int) -> list[str]:
+        """Return what the image's program is given: a container on the host's own network keeps to loopback."""
+        host = "127.0.0.1" if self.network == "host" else "0.0.0.0"
+        return ["--host", host, "--port", str(self._inner_port(port))]
+
+    def _inner_port(self, port: int) -> int:
+        return port if self.network == "host" else _PORT
+
+
+def _image(bundle: Bundle) -> str:
+    """Return the image's name; other projects may have another bundle of the same name and version."""
+    return f"localhost/modelyard/{bundle.name}:{bundle.version}-{_short(bundle.digest.rpartition(':')[2])}"
+
+
+def _container(name: str, folder: Path) -> str:
+    """Return the container's name, which no other project's deployment has."""
+    return f"modelyard-{name}-{_short(hashlib.sha256(str(folder).encode()).hexdigest())}"
+
+
+def _short(digest: str) -> str:
+    return digest[:12]
