@@ -144,6 +144,8 @@ BAD: list[tuple[dict[str, Any], type[ModelyardError], str]] = [
     ),
     ({"by": "member", "scoring": "jaccard"}, UsageError, "jaccard takes the whole model, and no groups"),
     ({"by": np.zeros(200)}, InvalidInputError, "has one group only"),
+    ({"by": np.zeros(7)}, InvalidInputError, "the groups are 7 values, X has 200 rows; give one for each"),
+    ({"by": 7}, UsageError, "by is a column or one value per row, found 7; type by='sex'"),
     ({"by": "member", "y": None}, UsageError, "fairness needs the targets"),
 ]
 

@@ -74,7 +74,7 @@ def labextension() -> Path:
 
 @pytest.fixture(scope="module")
 def yard_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a notebook, and a yard with one thing of three kinds."""
+    """A folder with a notebook, and a yard with things of all kinds but one."""
     root = tmp_path_factory.mktemp("project")
     write_notebook(root / "result.ipynb", SHOW_A_RESULT)
     write_notebook(root / "fault.ipynb", "1 / 0", "print('never')")
@@ -83,6 +83,9 @@ def yard_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "evaluation", "logistic-regression", {"model": "LogisticRegression", "cv": "stratified:5"}
     )
     yard.add_numbered("evaluation", "logistic-regression", {"model": "LogisticRegression", "cv": "kfold:10"})
+    yard.record(
+        "compression", "small", {"model": "LogisticRegression", "chosen": "features (8 of 30 columns)"}
+    )
     yard.record("bundle", "churn:1", {"task": "binary", "form": "onnx"})
     yard.record("deployment", "churn", {"bundle": "churn:1", "target": "local"})
     return root
@@ -144,7 +147,8 @@ def test_the_yard_lists_what_exists_and_what_is_new_after_a_refresh(
         notebook.screenshot(_picture(request, "yard"), whole=False)
 
         names = yard.locator(".modelyard-Yard-name").all_inner_texts()
-        assert names == ["logistic-regression-2", "logistic-regression-1", "churn:1", "churn"]
+        assert names == ["logistic-regression-2", "logistic-regression-1", "small", "churn:1", "churn"]
+        assert "LogisticRegression, features (8 of 30 columns)" in yard.inner_text()
         assert "None yet; %%tune makes one." in yard.inner_text()
 
         Yard(yard_root).record("study", "depth", {"method": "bayes"})

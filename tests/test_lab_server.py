@@ -17,7 +17,7 @@ from tornado.httpclient import HTTPClientError
 
 from modelyard.catalog import Yard
 
-KINDS = ("evaluations", "studies", "bundles", "deployments")
+KINDS = ("evaluations", "studies", "compressions", "bundles", "deployments")
 
 
 @pytest.fixture
@@ -29,6 +29,8 @@ async def test_lists_what_is_in_the_yard(jp_fetch: Any, jp_root_dir: Path) -> No
     yard = Yard(jp_root_dir)
     yard.add_numbered("evaluation", "evaluation", {"model": "<b>Ridge</b>", "cv": "kfold:5", "scores": {}})
     yard.record("study", "depth", {})
+    yard.record("compression", "small", {"model": "Ridge", "state": "running", "candidates": []})
+    yard.record("compression", "tree", {"model": "Ridge", "chosen": "pruning (50 trees)", "candidates": []})
     yard.record("bundle", "churn:1", {"task": "binary", "form": "onnx", "path": "/secret/store"})
     yard.record("deployment", "churn", {"bundle": "churn:1", "target": "local", "pid": 4711})
 
@@ -41,6 +43,10 @@ async def test_lists_what_is_in_the_yard(jp_fetch: Any, jp_root_dir: Path) -> No
     assert found["evaluations"][0]["summary"] == "<b>Ridge</b>, kfold:5"
     assert found["evaluations"][0]["created"].endswith("+00:00")
     assert [(entry["name"], entry["summary"]) for entry in found["studies"]] == [("depth", "")]
+    assert [(entry["name"], entry["summary"]) for entry in found["compressions"]] == [
+        ("small", "Ridge"),
+        ("tree", "Ridge, pruning (50 trees)"),
+    ]
     assert [(entry["name"], entry["summary"]) for entry in found["bundles"]] == [("churn:1", "binary, onnx")]
     assert [(entry["name"], entry["summary"]) for entry in found["deployments"]] == [
         ("churn", "churn:1, local")

@@ -18,7 +18,7 @@ LISTING_SCHEMA = 1
 
 
 # Of a record the page is told only this: the rest holds paths, process ids and the environment of a server.
-_TELLING = ("model", "cv", "method", "task", "form", "bundle", "target")
+_TELLING = ("model", "cv", "method", "chosen", "task", "form", "bundle", "target")
 
 
 def _listed(record: Record) -> dict[str, str]:
@@ -35,6 +35,7 @@ def listing(server_root: Path) -> dict[str, Any]:
         "root": "" if root == os.curdir else Path(root).as_posix(),
         "evaluations": [_listed(record) for record in yard.records("evaluation")],
         "studies": [_listed(record) for record in yard.records("study")],
+        "compressions": [_listed(record) for record in yard.records("compression")],
         "bundles": [_listed(record) for record in yard.records("bundle")],
         "deployments": [_listed(record) for record in yard.records("deployment")],
     }

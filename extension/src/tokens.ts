@@ -14,11 +14,17 @@ export interface IYardListing {
   readonly root: string;
   readonly evaluations: readonly IYardEntry[];
   readonly studies: readonly IYardEntry[];
+  readonly compressions: readonly IYardEntry[];
   readonly bundles: readonly IYardEntry[];
   readonly deployments: readonly IYardEntry[];
 }
 
-export type YardKind = 'evaluations' | 'studies' | 'bundles' | 'deployments';
+export type YardKind =
+  | 'evaluations'
+  | 'studies'
+  | 'compressions'
+  | 'bundles'
+  | 'deployments';
 
 export namespace CommandIDs {
   export const showYard = 'modelyard:show-yard';

@@ -92,6 +92,12 @@ export class YardPanel extends SidePanel {
     this._listing.replaceChildren(
       this._section('evaluations', this._text.__('Evaluations'), '%cv', listing),
       this._section('studies', this._text.__('Studies'), '%%tune', listing),
+      this._section(
+        'compressions',
+        this._text.__('Compressions'),
+        '%compress',
+        listing
+      ),
       this._section('bundles', this._text.__('Bundles'), '%package', listing),
       this._section(
         'deployments',

@@ -24,7 +24,7 @@ const yardIcon = new LabIcon({ name: 'modelyard:yard', svgstr: yardSvg });
 export const yardPlugin: JupyterFrontEndPlugin<void> = {
   id: 'modelyard-lab:plugin',
   description:
-    'Lists the evaluations, studies, bundles and deployments of a modelyard project.',
+    'Lists the evaluations, studies, compressions, bundles and deployments of a modelyard project.',
   autoStart: true,
   optional: [ICommandPalette, ILayoutRestorer, ITranslator],
   activate
@@ -50,7 +50,7 @@ function activate(
   app.commands.addCommand(CommandIDs.showYard, {
     label: trans.__('Show the Yard'),
     caption: trans.__(
-      'List the evaluations, studies, bundles and deployments of this project'
+      'List the evaluations, studies, compressions, bundles and deployments of this project'
     ),
     icon: yardIcon,
     describedBy: { args: NO_ARGS },

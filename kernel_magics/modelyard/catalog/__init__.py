@@ -1,4 +1,4 @@
-"""What exists in this project: evaluations, studies, bundles and deployments."""
+"""What exists in this project: evaluations, studies, compressions, bundles and deployments."""
 
 from modelyard.catalog._names import checked_name
 from modelyard.catalog._project import find_root, user_config

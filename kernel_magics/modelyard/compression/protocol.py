@@ -32,8 +32,9 @@ class Recipe:
         What is special to this one, in words: ``100 trees``.
     make : callable
         Takes a fitted model and the rows that it was fitted on, and returns something with ``predict`` that
-        ``%package`` takes; neither is changed. It is called at least twice: on the training part, and on all rows.
-        A long loop calls `look_at_clock` between its rounds.
+        ``%package`` takes; neither is changed, also where the clock stops it. It is called at least twice: on the
+        training part, and on all rows. A long loop calls `look_at_clock` between its rounds. Where a model or its rows
+        do not allow it, it raises one of `FAULTS`.
     """
 
     technique: str
@@ -75,7 +76,17 @@ class Asked:
 
 
 class Technique(Protocol):
-    """One way to make models smaller; a class without arguments, under ``modelyard.compressions``.
+    """One way to make models smaller: a class that is made without arguments, under ``modelyard.compressions``.
+
+    `modelyard.testing.TechniqueContract` tests these promises:
+
+    - `fits` is an answer for whatever has ``predict``, and imports no library that the model does not use.
+    - `candidates` reads the model, and no rows: the work is left to the recipes, which the clock stops.
+    - A recipe's `technique` is the name under which the class is registered. No two recipes have the same name; asked
+      the same, it yields the same ones, since an interrupted run is taken up by these names.
+    - What recipes make answers as the model does: the same classes, or numbers. Something of it is smaller.
+    - Nothing that is given is changed.
+    - What is drawn is drawn by the seed.
 
     Attributes
     ----------
@@ -84,7 +95,7 @@ class Technique(Protocol):
     combines : bool
         Whether it may also be applied to what another technique made.
     options : tuple of str
-        What may follow its name after a colon.
+        What may follow its name after a colon; each leaves some of the recipes.
     """
 
     order: ClassVar[int]
@@ -92,10 +103,10 @@ class Technique(Protocol):
     options: ClassVar[tuple[str, ...]]
 
     def fits(self, model: Any) -> bool:
-        """Whether it knows anything to do with this fitted model; imports no library that the model does not use."""
+        """Whether it knows anything to do with this fitted model."""
 
     def candidates(self, asked: Asked) -> Iterator[Recipe]:
-        """Yield recipes, the most promising first; the work itself is left to the recipes."""
+        """Yield recipes, the most promising first."""
 
 
 #: Every installed technique's class by name.

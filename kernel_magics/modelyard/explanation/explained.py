@@ -151,7 +151,8 @@ def _of_bundle(bundle: Any, X: Any) -> tuple[Explained, Rows]:
         found = asked(frame)[1]
         if found is None:
             raise InvalidInputError(
-                f"the model in {bundle.tag} gives no probabilities; explain its estimator"
+                f"the model in {bundle.tag} gives classes only, and no figure to explain; explain its estimator, "
+                "or package a file that answers probabilities"
             )
         return np.asarray(found)
 

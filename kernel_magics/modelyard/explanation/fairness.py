@@ -14,7 +14,7 @@ from modelyard.errors import UsageError, did_you_mean, listing
 from modelyard.evaluation.inputs import Samples
 from modelyard.evaluation.metrics import Metric, chosen_metrics
 from modelyard.evaluation.responses import answers
-from modelyard.explanation.group_figures import LEAST_ROWS, group_figures, named_columns
+from modelyard.explanation.group_figures import LEAST_ROWS, group_figures, group_values, named_columns
 from modelyard.explanation.question import Question
 from modelyard.explanation.standing_in import Judged, judged_samples
 from modelyard.explanation.used_rows import table_places
@@ -122,14 +122,17 @@ class FairnessMethod:
         positive = positive_class(options.get("positive"), samples)
         if options.get("by") is None:
             raise UsageError("fairness compares groups; name the columns that hold them, type by='sex'")
-        columns = named_columns(options["by"], list(question.frame.columns))
+        columns = [
+            by if isinstance(by, str) else group_values(by, len(question.frame))
+            for by in named_columns(options["by"], list(question.frame.columns))
+        ]
         places, notes = table_places(question, _MOST_ROWS)
         part = Samples(
             samples.take(places), samples.y[places], len(places), samples.features, samples.classes
         )
         wanted = {metric.response for metric in metrics} | {"labels"}
         found = answers(judged, part.X, part, wanted, part.rows)
-        chosen = [by if isinstance(by, str) else pd.Series(by).iloc[places] for by in columns]
+        chosen = [by if isinstance(by, str) else by.iloc[places] for by in columns]
         measured = group_figures(found, part, metrics, positive, chosen, question.seed)
         return Fairness(
             model=question.explained.name,

@@ -12,7 +12,7 @@ import pandas as pd
 from fairlearn.metrics import MetricFrame
 from numpy.typing import NDArray
 
-from modelyard.errors import InvalidInputError
+from modelyard.errors import InvalidInputError, UsageError
 from modelyard.evaluation.inputs import Samples
 from modelyard.evaluation.intervals import share_interval
 from modelyard.evaluation.metrics import Metric
@@ -95,6 +95,26 @@ def named_columns(given: Any, known: Sequence[str]) -> list[Any]:
     if isinstance(given, pd.DataFrame):
         return [given[name] for name in given.columns]
     return [given]
+
+
+def group_values(given: Any, total: int) -> pd.Series[Any]:
+    """Return the group of each of `total` rows, where groups are given as values and not by a column's name.
+
+    Raises
+    ------
+    UsageError
+        They are no values.
+    InvalidInputError
+        They are not one for each row.
+    """
+    if np.ndim(given) != 1:
+        raise UsageError(f"by is a column or one value per row, found {given!r}; type by='sex'")
+    values = given if isinstance(given, pd.Series) else pd.Series(np.asarray(given))
+    if len(values) != total:
+        raise InvalidInputError(
+            f"the groups are {len(values)} values, X has {total} rows; give one for each row"
+        )
+    return values
 
 
 @dataclass(frozen=True, eq=False)

@@ -175,7 +175,9 @@ def _named(given: Any, known: Sequence[str]) -> list[str]:
         if len(known) < 2:
             raise UsageError("interactions are of two columns, and the model has one")
         return []
-    asked = [part.strip() for part in given.split(",")] if isinstance(given, str) else list(given)
+    asked = [part.strip() for part in given.split(",")] if isinstance(given, str) else given
+    if not isinstance(asked, Sequence):
+        raise UsageError(f"columns is a list of columns, found {given!r}; type columns=['age', 'income']")
     for name in asked:
         if name not in known:
             raise UsageError(

@@ -16,10 +16,16 @@ explanations = Registry("modelyard.explanations", "way to explain")
 class Method(Protocol):
     """One way to explain: a class that is made without arguments, registered under ``modelyard.explanations``.
 
-    It promises to leave the model and the frames of the question unchanged, to draw at random only from the
-    question's seed, to bound its memory whatever the number of rows, and to tell of its progress through
-    `modelyard.progress`. It raises `InvalidInputError` for a model or data that it cannot explain, and `UsageError` for
-    an option whose value makes no sense.
+    `modelyard.testing.MethodContract` tests these promises:
+
+    - It leaves the model and the frames of the question unchanged.
+    - It draws at random only from the question's seed.
+    - It explains something that only answers, such as an endpoint, as well as an estimator.
+    - Its memory is bounded whatever the number of rows, where it is left to it which of them are explained.
+    - It tells of its progress through `modelyard.progress`, and lets Ctrl-C through.
+    - It raises `InvalidInputError` for a model or data that it cannot explain, and `UsageError` for an option whose
+      value makes no sense, each in one line.
+    - Showing the result asks the model nothing.
     """
 
     #: Each further keyword of `modelyard.explain` that it takes, and one line of help. Its flag is the same word.

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from modelyard.errors import InvalidInputError, UsageError, did_you_mean, listing
 from modelyard.explanation.attribution import Attribution
 from modelyard.explanation.question import Question
-from modelyard.explanation.shuffling import shuffled
+from modelyard.explanation.shuffling import check_shuffles, shuffled
 from modelyard.explanation.used_rows import notes_of
 from modelyard.progress import track
 from modelyard_explainer.inside import Inside, read
@@ -43,6 +43,7 @@ class Shapley:
         started = time.perf_counter()
         wanted = question.options.get("explainer")
         check_explainer(wanted)
+        check_shuffles(question.options.get("shuffles"))
         if question.explained.carried is not None and question.background_by_default and not question.options:
             return _by_carried(question, started)
         if wanted == "permutation":

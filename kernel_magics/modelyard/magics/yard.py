@@ -17,6 +17,6 @@ class YardMagics(VerbMagics):
     @output_can_be_silenced
     @line_magic
     def yard(self, line: str) -> Any:
-        """Show evaluations, studies, bundles, and deployments with their health."""
+        """Show evaluations, studies, compressions, bundles, and deployments with their health."""
         parser = verb_parser("%yard", "Show what exists in this project, and how each deployment does")
         return self.answer(parser, line, "yard", lambda _: Call("yard"))

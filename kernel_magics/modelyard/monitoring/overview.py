@@ -1,4 +1,4 @@
-"""What exists in this project: evaluations, studies, bundles, and deployments with their health."""
+"""What exists in this project: evaluations, studies, compressions, bundles, and deployments with their health."""
 
 from __future__ import annotations
 

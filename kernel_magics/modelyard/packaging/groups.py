@@ -13,7 +13,7 @@ from modelyard.evaluation import Evaluation
 from modelyard.evaluation.inputs import Samples
 from modelyard.evaluation.metrics import default_metrics
 from modelyard.explanation.fairness import positive_class, records
-from modelyard.explanation.group_figures import group_figures, named_columns
+from modelyard.explanation.group_figures import group_figures, group_values, named_columns
 from modelyard.golden import Outputs
 from modelyard.packaging.figures import rounded
 from modelyard.packaging.training_table import TrainingTable
@@ -101,12 +101,7 @@ def _trained_on(table: TrainingTable, found: Outputs) -> _Answered:
 def _chosen(by: Any, rows: _Answered, total: int) -> Any:
     if isinstance(by, str):
         return by
-    values = by if isinstance(by, pd.Series) else pd.Series(np.asarray(by))
-    if len(values) != total:
-        raise InvalidInputError(
-            f"the groups are {len(values)} values, X has {total} rows; give one for each row"
-        )
-    return values.iloc[rows.places].reset_index(drop=True)
+    return group_values(by, total).iloc[rows.places].reset_index(drop=True)
 
 
 def _lines(frame: pd.DataFrame) -> list[dict[str, Any]]:
