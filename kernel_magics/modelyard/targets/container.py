@@ -101,6 +101,7 @@ class ContainerTarget(LiveContainer):
                 "wait until it answers that the model is loaded",
             ),
             cost=nothing("it runs on this machine"),
+            scaling="one process, whoever asks; start more containers of the image behind a balancer for more",
             security=(
                 "plain HTTP, reached from this machine only; every path but /healthz and /readyz wants the token",
                 "the container reads the hash of the token from a file of this machine, which the image does not have",

@@ -83,6 +83,7 @@ class LocalTarget:
                 "wait until it answers that the model is loaded",
             ),
             cost=nothing("it runs on this machine"),
+            scaling=f"{workers} process{'es' if workers > 1 else ''}, whoever asks; --workers changes it",
             security=(
                 "plain HTTP, reached from this machine only; every path but /healthz and /readyz wants the token",
                 *(

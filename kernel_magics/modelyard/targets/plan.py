@@ -24,6 +24,8 @@ class Plan(Result):
         The limits of the place, and whether the bundle keeps them; ``None`` until somebody has looked.
     cost : Cost
         What it costs.
+    scaling : str
+        What answers when more ask at once, and when nobody does.
     security : tuple of str
         What is insecure about it.
     files : mapping of str to str
@@ -43,6 +45,7 @@ class Plan(Result):
     bundle: str
     steps: tuple[str, ...]
     cost: Cost
+    scaling: str = "not said"
     fit: Fit | None = None
     security: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
@@ -61,6 +64,7 @@ class Plan(Result):
         return (
             *(f"changes {change}" for change in self.changes),
             f"cost: {self.cost}",
+            f"scaling: {self.scaling}",
             *(self.fit.notes() if self.fit else ()),
             *self.security,
             *(f"undo: {step}" for step in self.undo),
@@ -74,6 +78,7 @@ class Plan(Result):
             "steps": list(self.steps),
             "fit": self.fit.payload() if self.fit else None,
             "cost": self.cost.payload(),
+            "scaling": self.scaling,
             "security": list(self.security),
             "files": dict(self.files),
             "calls": [call.payload() for call in self.calls],
