@@ -27,7 +27,9 @@ def measured(folder: Path, wanted: argparse.Namespace) -> dict[str, Any]:
     """Return sizes, and every round."""
     import modelyard
     from emulators import ENVIRONMENT, LambdaEmulator, python_of_environment
-    from modelyard.targets.aws_lambda import ZIP, LambdaTarget, url_event
+    from modelyard.targets.aws_lambda import LambdaTarget
+    from modelyard.targets.aws_lambda_events import url_event
+    from modelyard.targets.aws_lambda_versions import ZIP
     from modelyard.targets.rehearsing.golden_replay import GoldenReplay
     from modelyard_runtime.access import SWITCH
 

@@ -51,6 +51,8 @@ class LambdaEmulator:
     ----------
     content : Path
         What was in the zip file.
+    pid : int
+        The emulator's process.
     """
 
     def __init__(self, packed: Path, python: str, folder: Path, env: Mapping[str, str]) -> None:
@@ -83,6 +85,7 @@ class LambdaEmulator:
             self._process = subprocess.Popen(
                 argv, cwd=self.content, env=told, stdout=log, stderr=log, start_new_session=True
             )
+        self.pid = self._process.pid
         self._connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_WAIT_S)
 
     def __enter__(self) -> LambdaEmulator:

@@ -17,7 +17,8 @@ from modelyard.errors import DeploymentError, InvalidNameError, UsageError
 from modelyard.packaging import Bundle
 from modelyard.targets.archive import write_zip
 from modelyard.targets.artifact import Artifact, Function
-from modelyard.targets.aws_lambda import MIB, LambdaTarget, UrlFunction, url_event
+from modelyard.targets.aws_lambda import MIB, LambdaTarget
+from modelyard.targets.aws_lambda_events import UrlFunction, url_event
 from modelyard.targets.installing import Platform, install
 from modelyard.targets.rehearsing.rehearsal import rehearsed
 from modelyard.targets.slimming import BALLAST, BESIDE_A_GRAPH, slim

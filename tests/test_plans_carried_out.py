@@ -148,6 +148,30 @@ def test_undo_takes_back_the_newest_plan_only_and_may_be_typed_again(cloud: Clou
     assert take_back(cloud, tmp_path, everything=True) == ()
 
 
+def test_calls_that_join_a_plan_are_taken_back_with_it_or_by_themselves(cloud: Cloud, tmp_path: Path) -> None:
+    carry_out(PLAN[:1], cloud, tmp_path, content)
+    carry_out([create("of the plan")], cloud, tmp_path, content)
+    for number in (1, 2):
+        carry_out([create(f"joined {number}")], cloud, tmp_path, content, joins=True)
+    assert take_back(cloud, tmp_path, only_joined=True) == ("delete joined 2",)
+    carry_out(
+        [create("joined 2")], cloud, tmp_path, content, joins=True
+    )  # made again, though it was made before
+    assert take_back(cloud, tmp_path) == ("delete joined 2", "delete joined 1", "delete of the plan")
+    assert list(cloud.things) == ["role"]
+
+
+def test_calls_that_were_to_join_a_plan_and_failed_do_not_stand_in_the_way_of_more(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    carry_out(PLAN[:1], cloud, tmp_path, content)
+    cloud.fails["Create"] = CallFailed("Throttled", "slowly")
+    with pytest.raises(DeploymentError, match=r"Throttled: slowly"):
+        carry_out([create("joined")], cloud, tmp_path, content, joins=True)
+    carry_out([create("joined")], cloud, tmp_path, content, joins=True)
+    assert take_back(cloud, tmp_path) == ("delete joined", "delete role")
+
+
 def test_the_same_plan_can_be_carried_out_after_it_was_taken_back(cloud: Cloud, tmp_path: Path) -> None:
     for _ in range(2):
         carry_out(PLAN, cloud, tmp_path, content)

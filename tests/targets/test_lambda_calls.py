@@ -2,77 +2,25 @@
 
 from __future__ import annotations
 
-import subprocess
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
 import modelyard
-from emulators import ENVIRONMENT
-from modelyard.errors import DeploymentError
+from lambda_cloud import LambdaCloud
+from modelyard.errors import DeploymentError, UsageError
 from modelyard.targets import Deployment, Plan
-from modelyard.targets.processes import free_port
 
 X, y = load_iris(return_X_y=True, as_frame=True)
-SETTLING = ("GetFunctionConfiguration",)
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
-    """A server of AWS's calls; boto3 is pure Python, so that of the environment of targets serves here, too."""
-    monkeypatch.syspath_prepend(str(next(ENVIRONMENT.glob("lib/python3*/site-packages"))))
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    with (tmp_path / "moto.log").open("wb") as log:
-        server = subprocess.Popen(
-            [str(ENVIRONMENT / "bin" / "python"), "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-            stdout=log, stderr=log,
-        )  # fmt: skip
-    try:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            try:
-                httpx.get(url)
-                break
-            except httpx.HTTPError:
-                time.sleep(0.2)
-        for name, value in {
-            "AWS_ENDPOINT_URL": url, "AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "testing",
-            "AWS_SECRET_ACCESS_KEY": "testing",
-        }.items():  # fmt: skip
-            monkeypatch.setenv(name, value)
-        yield url
-    finally:
-        server.kill()
-        server.wait()
-
-
-@pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def made(cloud: LambdaCloud) -> list[str]:
     """The calls that boto3 makes, in order, but those that only ask how far one is."""
-    from modelyard.targets import aws_calls
-
-    calls: list[str] = []
-    honest = aws_calls.sender
-
-    def listening(region: str | None, extra: str) -> Any:
-        send = honest(region, extra)
-
-        def heard(service: str, operation: str, parameters: Any) -> Any:
-            if operation not in SETTLING:
-                calls.append(f"{service}.{operation}")
-            return send(service, operation, parameters)
-
-        return heard
-
-    monkeypatch.setattr("modelyard.targets.aws_lambda_live.sender", listening)
-    return calls
+    return cloud.calls
 
 
 def packaged(C: float) -> Any:
@@ -107,7 +55,6 @@ def test_the_calls_made_are_those_of_the_plan_and_undo_leaves_nothing(aws: str, 
     assert isinstance(deployment, Deployment)
     assert made == titles(plan)
     assert deployment.status().health == "ready"
-    assert deployment.url.startswith("https://")
 
     second = packaged(0.1)
     update = planned(second)
@@ -168,3 +115,50 @@ def test_no_credentials_and_no_region_are_one_line(
         modelyard.deploy(bundle, to="aws-lambda", apply=True)
     modelyard.undo("iris")
     assert modelyard.yard().deployments == ()
+
+
+def test_region_and_role_of_the_first_deploy_stay_for_all_that_follows(
+    cloud: LambdaCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import boto3
+
+    def functions(region: str) -> list[str]:
+        found = boto3.client("lambda", region_name=region).list_functions(FunctionVersion="ALL")["Functions"]
+        return sorted(f"{each['Version']} {each['Role'].rpartition('/')[2]}" for each in found)
+
+    trust = '{"Version": "2012-10-17", "Statement": []}'
+    role = boto3.client("iam").create_role(RoleName="mine", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    first, second = packaged(1.0), packaged(0.1)
+    given = modelyard.deploy(first, to="aws-lambda", apply=True, region="eu-central-1", role=role)
+    assert isinstance(given, Deployment)
+    assert functions("eu-central-1") == ["$LATEST mine", "1 mine"]
+    assert functions("us-east-1") == []
+    modelyard.deploy(second, to="aws-lambda", apply=True, replace=True)
+    assert functions("eu-central-1") == ["$LATEST mine", "1 mine", "2 mine"]
+    with pytest.raises(
+        UsageError, match=r"it is in eu-central-1 and stays there; for us-west-2 choose another --name"
+    ):
+        modelyard.deploy(second, to="aws-lambda", region="us-west-2")
+    assert given.status().health == "ready"
+    assert given.undo() is not None
+    assert functions("eu-central-1") == ["$LATEST mine", "1 mine"]
+    given.remove()
+    assert functions("eu-central-1") == []
+
+    default = modelyard.deploy(
+        first, to="aws-lambda", apply=True, name="other"
+    )  # in the environment's region
+    assert isinstance(default, Deployment)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "ap-south-1")
+    assert default.status().health == "ready"
+    assert default.undo() is None
+    assert functions("us-east-1") == []
+
+    wrong = "arn:aws:iam::123456789012:role/not-one"
+    monkeypatch.setattr("modelyard.targets.carrying_out._REACHED_S", 0.0)
+    with pytest.raises(DeploymentError, match=r"made so far: create the log"):
+        modelyard.deploy(first, to="aws-lambda", apply=True, name="half", role=wrong, region="eu-west-1")
+    logs = boto3.client("logs", region_name="eu-west-1")
+    assert len(logs.describe_log_groups()["logGroups"]) == 1
+    assert modelyard.undo("half") is None
+    assert logs.describe_log_groups()["logGroups"] == []

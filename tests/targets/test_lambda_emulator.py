@@ -22,7 +22,9 @@ from emulators import LambdaEmulator, python_of_environment
 from modelyard.errors import DeploymentError
 from modelyard.packaging import Bundle
 from modelyard.targets.artifact import Artifact
-from modelyard.targets.aws_lambda import CONTENT, ZIP, LambdaTarget, url_event
+from modelyard.targets.aws_lambda import CONTENT, LambdaTarget
+from modelyard.targets.aws_lambda_events import url_event
+from modelyard.targets.aws_lambda_versions import ZIP
 from modelyard.targets.fitting import fit_of
 from modelyard.targets.rehearsing.golden_replay import GoldenReplay
 from modelyard.targets.rehearsing.rehearsal import rehearsed

@@ -144,7 +144,7 @@ def _change(yard: Yard, record: Record, target: RoutingTarget, wish: Wish) -> No
             _check_contract(control, bundle)
         return target.as_variant(record.payload["state"], bundle)
 
-    wished = followed(now.policy, wish, now.history, bring)
+    wished = followed(now.policy, wish, now.history, bring, target.check_policy)
     try:
         target.route(record.payload["state"], wished)
     except PolicyChangedError as error:

@@ -18,6 +18,8 @@ from modelyard_router.rollout import shares
 
 #: Brings a bundle to the endpoint: the name of a variant, such as ``v3``, to the variant.
 Bring = Callable[[str], Variant]
+#: Refuses a policy that the endpoint cannot follow.
+Check = Callable[[Policy], None]
 
 _OFF = ("", "off", "none")
 
@@ -74,8 +76,8 @@ class Wish:
             raise UsageError("a guard watches a rollout; give its --steps too, such as --steps 5%,50%,100%")
 
 
-def followed(policy: Policy, wish: Wish, history: Sequence[Policy], bring: Bring) -> Policy:
-    """Return the policy that follows on `policy` by a wish.
+def followed(policy: Policy, wish: Wish, history: Sequence[Policy], bring: Bring, check: Check) -> Policy:
+    """Return the policy that follows on `policy` by a wish; `check` sees it before any bundle is brought.
 
     Raises
     ------
@@ -91,12 +93,12 @@ def followed(policy: Policy, wish: Wish, history: Sequence[Policy], bring: Bring
             f"{len(policy.rollout.steps)}); wait for its end, or type --rollback or --promote first"
         )
     try:
-        return checked(_wished(policy, wish, history, bring))
+        return checked(_wished(policy, wish, history, bring, check))
     except PolicyError as error:
         raise UsageError(str(error)) from None
 
 
-def _wished(policy: Policy, wish: Wish, history: Sequence[Policy], bring: Bring) -> Policy:
+def _wished(policy: Policy, wish: Wish, history: Sequence[Policy], bring: Bring, check: Check) -> Policy:
     why: list[str] = []
     changes: dict[str, Any] = {"held": ()}
     if wish.rollback:
@@ -117,6 +119,7 @@ def _wished(policy: Policy, wish: Wish, history: Sequence[Policy], bring: Bring)
     if wish.sticky is not None:
         changes["sticky"] = None if wish.sticky.lower() in _OFF else wish.sticky
         why.append(f"sticky by {changes['sticky']}" if changes["sticky"] else "not sticky")
+    check(msgspec.structs.replace(policy, **changes))
     changes["variants"] = _brought(policy, changes, bring)
     return msgspec.structs.replace(
         policy, number=policy.number + 1, at=now(), by=me(), why=", ".join(why), **changes

@@ -125,7 +125,12 @@ def chosen_target(to: str, name: str, options: Mapping[str, Any]) -> tuple[Any, 
         As of `make_target`.
     """
     record = open_yard().find("deployment", name)
-    kept = recorded_options(record.payload) if record is not None and record.payload["target"] == to else {}
+    there: Mapping[str, Any] | None = None if record is None else record.payload
+    if (
+        there is not None and there["desired"] == "starting"
+    ):  # what was interrupted is typed again, perhaps mended
+        there = there.get("before")
+    kept = recorded_options(there) if there is not None and there["target"] == to else {}
     known = {**kept, **options}
     target = make_target(to, known)
     most = target.limits.name_length

@@ -10,6 +10,16 @@ from modelyard.errors import MissingExtraError
 from modelyard.targets.calls import CallFailed, Send
 
 
+def default_region() -> str | None:
+    """Return the region of who names none: that of the environment, then the profile's."""
+    try:
+        from botocore.session import Session
+    except ModuleNotFoundError:
+        return None
+    found: str | None = os.environ.get("AWS_REGION") or Session().get_config_variable("region")
+    return found
+
+
 def sender(region: str | None, extra: str) -> Send:
     """Return what makes calls in a region; the user's own credentials are found as boto3 finds them.
 
@@ -32,7 +42,7 @@ def sender(region: str | None, extra: str) -> Send:
         raise MissingExtraError(
             f"calls to AWS need {error.name!r}, which is not installed; type: pip install 'modelyard[{extra}]'"
         ) from error
-    session = boto3.session.Session(region_name=region or os.environ.get("AWS_REGION"))
+    session = boto3.session.Session(region_name=region or default_region())
     clients: dict[str, Any] = {}
 
     def send(service: str, operation: str, parameters: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,9 +14,11 @@ from modelyard.errors import DeploymentError, UsageError, listing
 from modelyard.limits import Limits
 from modelyard.packaging import Bundle
 from modelyard.targets.archive import write_zip
-from modelyard.targets.artifact import Artifact, Component, Function, components_in, files_in
+from modelyard.targets.artifact import Artifact, Component, components_in, files_in
 from modelyard.targets.aws_lambda_calls import HANDLER, Wanted, create, log_policy, update
-from modelyard.targets.aws_lambda_live import LiveFunction
+from modelyard.targets.aws_lambda_events import UrlFunction
+from modelyard.targets.aws_lambda_traffic import RoutedFunction
+from modelyard.targets.aws_lambda_versions import TOKEN_HASH, ZIP
 from modelyard.targets.calls import Call, Content
 from modelyard.targets.carrying_out import carry_out
 from modelyard.targets.cost import Cost, always_on, per_request, price_table
@@ -41,8 +41,8 @@ from modelyard_templates import render
 
 #: What AWS calls a megabyte.
 MIB = 2**20
-#: Within the folder that `LambdaTarget.make` fills: what is sent, and the same as it lies there then.
-ZIP, CONTENT = "function.zip", "function"
+#: Within the folder that `LambdaTarget.make` fills: what is sent, as it lies there then.
+CONTENT = "function"
 
 _ROOT = "/var/task"  # where Lambda puts the content of the zip file
 _WHOLE_CPU = 1769  # MB of memory with which Lambda gives one whole processor
@@ -69,44 +69,12 @@ _LIMITS = Limits(
     name_length=64 - len(_PREFIX),
 )
 _ANSWER_S = 0.005  # what the cost assumes; the least that is paid for is 0.001
-_HASH = "token_hash"
 _LEAST_MEMORY, _MOST_MEMORY = 128, 10_240
 _MOST_SECONDS = 900
 
 
-def url_event(
-    body: bytes, method: str = "POST", path: str = "/predict", headers: Mapping[str, str] | None = None
-) -> dict[str, Any]:
-    """Return the event that a function URL makes of a request (payload format 2.0)."""
-    try:
-        text, is_base64 = body.decode(), False
-    except UnicodeDecodeError:
-        text, is_base64 = base64.b64encode(body).decode(), True
-    return {
-        "version": "2.0",
-        "routeKey": "$default",
-        "rawPath": path,
-        "rawQueryString": "",
-        "headers": {"content-type": "application/json", **(headers or {})},
-        "requestContext": {"http": {"method": method, "path": path}, "stage": "$default"},
-        "body": text,
-        "isBase64Encoded": is_base64,
-    }
-
-
 @dataclass(frozen=True)
-class UrlFunction(Function):
-    """A function behind its URL."""
-
-    def asked(self, body: bytes) -> Any:
-        return url_event(body)
-
-    def answered(self, answer: Any) -> tuple[int, Any]:
-        return int(answer["statusCode"]), json.loads(answer["body"])
-
-
-@dataclass(frozen=True)
-class LambdaTarget(LiveFunction):
+class LambdaTarget(RoutedFunction):
     """A function of AWS Lambda, from a zip file."""
 
     acts_at_once: ClassVar[bool] = False
@@ -163,6 +131,8 @@ class LambdaTarget(LiveFunction):
         return replace(_LIMITS, memory_bytes=self.memory * MIB, timeout_s=float(self.timeout))
 
     def plan(self, bundle: Bundle, name: str, artifact: Artifact | None, live: Live | None) -> Plan:
+        if live is not None:
+            self.in_region_of(live.state.get("region"))
         where = f"Python {self.python} on {self.architecture}"
         calls = (
             ()
@@ -214,15 +184,18 @@ class LambdaTarget(LiveFunction):
         self, bundle: Bundle, name: str, artifact: Artifact, previous: State | None
     ) -> tuple[Call, ...]:
         """Return the calls of a plan; what the token's hash is, is known when they are made."""
-        packed = (artifact.folder / ZIP).read_bytes()
-        wanted = Wanted(
-            _called(name), f"python{self.python}", self.architecture, self.memory, int(self.timeout),
-            Content(ZIP, hashlib.sha256(packed).hexdigest()), bundle.digest,
-            {HASHES: f"${{{_HASH}}}"}, self.role,
-        )  # fmt: skip
+        wanted = self.wanted(bundle, _called(name), artifact)
         if previous is None or "version" not in previous:
             return create(wanted)
         return update(wanted, str(previous["version"]))
+
+    def wanted(self, bundle: Bundle, function: str, artifact: Artifact) -> Wanted:
+        packed = (artifact.folder / ZIP).read_bytes()
+        return Wanted(
+            function, f"python{self.python}", self.architecture, self.memory, int(self.timeout),
+            Content(ZIP, hashlib.sha256(packed).hexdigest()), bundle.tag, bundle.digest,
+            {HASHES: f"${{{TOKEN_HASH}}}"}, self.role,
+        )  # fmt: skip
 
     def apply(
         self,
@@ -237,12 +210,14 @@ class LambdaTarget(LiveFunction):
         kept = folder / STATE_KEPT
         kept.mkdir(mode=0o700, exist_ok=True)
         state: dict[str, Any] = {
-            "folder": str(folder), "function": _called(name), "region": self.region, "digest": bundle.digest
+            "folder": str(folder), "function": _called(name), "region": self.settle_region(kept),
+            "digest": bundle.digest,
         }  # fmt: skip
         named = carry_out(
             self._calls(bundle, name, artifact, previous), self.sender(state), kept,
-            lambda content: (artifact.folder / content.path).read_bytes(), {_HASH: token_hash(token)},
+            lambda content: (artifact.folder / content.path).read_bytes(), {TOKEN_HASH: token_hash(token)},
         )  # fmt: skip
+        self.note_first_policy(folder, bundle, named["version"])
         url = str(named["url"]).rstrip("/")
         return Endpoint(url, {**state, "version": named["version"], "url": url})
 

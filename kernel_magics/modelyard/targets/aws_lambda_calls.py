@@ -36,8 +36,8 @@ class Wanted:
     memory_mb, timeout_s : int
     code : Content
         The zip.
-    digest : str
-        Of the bundle; it becomes the version's description and a tag.
+    tag, digest : str
+        Of the bundle; they become the version's description, and the digest a tag of the function.
     environment : mapping of str to str
     role : str, optional
         The ARN of an execution role that is there; one is made by default, which may write this function's log and
@@ -50,6 +50,7 @@ class Wanted:
     memory_mb: int
     timeout_s: int
     code: Content
+    tag: str
     digest: str
     environment: Mapping[str, str] = field(default_factory=dict)
     role: str | None = None
@@ -85,8 +86,8 @@ def create(wanted: Wanted) -> tuple[Call, ...]:
             f"let the alias {ALIAS!r} point to that version", "lambda", "CreateAlias",
             {"FunctionName": wanted.name, "Name": ALIAS, "FunctionVersion": "${version}"}, {"alias": "AliasArn"},
             exists="ResourceConflictException",
-            found=Call("look", "lambda", "GetAlias", _alias(wanted), {"alias": "AliasArn"}),
-            undo=Call(f"delete the alias {ALIAS!r}", "lambda", "DeleteAlias", _alias(wanted), exists=_GONE),
+            found=Call("look", "lambda", "GetAlias", _alias(wanted.name), {"alias": "AliasArn"}),
+            undo=Call(f"delete the alias {ALIAS!r}", "lambda", "DeleteAlias", _alias(wanted.name), exists=_GONE),
         ),
         *_url(wanted),
     )  # fmt: skip
@@ -94,7 +95,19 @@ def create(wanted: Wanted) -> tuple[Call, ...]:
 
 def update(wanted: Wanted, version: str) -> tuple[Call, ...]:
     """Return the calls that let it answer by another zip; `version` answers now, and does again after an undo."""
-    settled = _settled(wanted, "LastUpdateStatus", "Successful", ("Failed",))
+    return (
+        *another_version(wanted),
+        Call(
+            f"let the alias {ALIAS!r} point to that version", "lambda", "UpdateAlias",
+            {**_alias(wanted.name), **pointing({"${version}": 1.0})}, {"alias": "AliasArn"},
+            undo=back_to(wanted.name, version),
+        ),
+    )  # fmt: skip
+
+
+def another_version(wanted: Wanted) -> tuple[Call, ...]:
+    """Return the calls that publish another version of what is there; nobody is sent to it."""
+    settled = _settled(wanted.name, "LastUpdateStatus", "Successful")
     return (
         Call(
             f"give {wanted.name} the new code", "lambda", "UpdateFunctionCode",
@@ -106,21 +119,51 @@ def update(wanted: Wanted, version: str) -> tuple[Call, ...]:
             {"FunctionName": wanted.name, **_settings(wanted)}, settled=settled,
         ),
         _publish(wanted),
-        Call(
-            f"let the alias {ALIAS!r} point to that version", "lambda", "UpdateAlias",
-            {**_alias(wanted), "FunctionVersion": "${version}", "RoutingConfig": {"AdditionalVersionWeights": {}}},
-            {"alias": "AliasArn"},
-            undo=Call(
-                f"let the alias {ALIAS!r} point to version {version} again", "lambda", "UpdateAlias",
-                {**_alias(wanted), "FunctionVersion": version, "RoutingConfig": {"AdditionalVersionWeights": {}}},
-                exists=_GONE,
-            ),
-        ),
     )  # fmt: skip
 
 
-def _alias(wanted: Wanted) -> dict[str, str]:
-    return {"FunctionName": wanted.name, "Name": ALIAS}
+def back_to(function: str, version: str) -> Call:
+    """Return the call that lets one version answer everything again."""
+    return Call(
+        f"let the alias {ALIAS!r} point to version {version} again", "lambda", "UpdateAlias",
+        {**_alias(function), **pointing({version: 1.0})}, exists=_GONE,
+    )  # fmt: skip
+
+
+def left_at(function: str, version: str) -> Call:
+    """Return the call that changes nothing and is taken back by letting `version` answer everything.
+
+    It stands behind those that publish another version: one that an alias points to cannot be deleted.
+    """
+    return Call(
+        f"look where the alias {ALIAS!r} points", "lambda", "GetAlias", _alias(function),
+        undo=back_to(function, version),
+    )  # fmt: skip
+
+
+def pointing(shares: Mapping[str, float]) -> dict[str, Any]:
+    """Return the parameters by which an alias gives versions these shares of the requests, the first one the rest."""
+    first, *others = shares
+    return {
+        "FunctionVersion": first,
+        "RoutingConfig": {"AdditionalVersionWeights": {version: shares[version] for version in others}},
+    }
+
+
+def shares_of(alias: Mapping[str, Any]) -> dict[str, float]:
+    """Return which versions an alias gives which share of the requests, as AWS describes it."""
+    more = (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
+    return {alias["FunctionVersion"]: 1 - sum(more.values()), **more}
+
+
+def described(description: str) -> tuple[str, str] | None:
+    """Return tag and digest of the bundle that a version holds, by its description; ``None`` for one not of ours."""
+    tag, _, digest = description.partition(" ")
+    return (tag, digest) if ":" in tag and len(digest) == 64 else None
+
+
+def _alias(function: str) -> dict[str, str]:
+    return {"FunctionName": function, "Name": ALIAS}
 
 
 def _log(wanted: Wanted) -> tuple[Call, ...]:
@@ -185,24 +228,25 @@ def _function(wanted: Wanted) -> Call:
         {"function": "FunctionArn"}, exists="ResourceConflictException",
         found=Call("look", "lambda", "GetFunction", name, {"function": "Configuration.FunctionArn"}),
         undo=Call(f"delete the function {wanted.name}", "lambda", "DeleteFunction", name, exists=_GONE),
-        settled=_settled(wanted, "State", "Active", ("Failed",)),
+        settled=_settled(wanted.name, "State", "Active"),
         not_yet="InvalidParameterValueException",
     )  # fmt: skip
 
 
-def _settled(wanted: Wanted, path: str, state: str, failed: tuple[str, ...]) -> Settled:
-    look = Call("look", "lambda", "GetFunctionConfiguration", {"FunctionName": wanted.name})
-    return Settled(look, path, state, failed)
+def _settled(function: str, path: str, state: str, **version: str) -> Settled:
+    look = Call("look", "lambda", "GetFunctionConfiguration", {"FunctionName": function, **version})
+    return Settled(look, path, state, ("Failed",))
 
 
 def _publish(wanted: Wanted) -> Call:
     name = {"FunctionName": wanted.name}
     return Call(
-        "publish that as a version", "lambda", "PublishVersion", {**name, "Description": wanted.digest[:64]},
-        {"version": "Version"},
+        "publish that as a version", "lambda", "PublishVersion",
+        {**name, "Description": f"{wanted.tag} {wanted.digest}"}, {"version": "Version"},
         undo=Call(
             "delete that version", "lambda", "DeleteFunction", {**name, "Qualifier": "${version}"}, exists=_GONE
         ),
+        settled=_settled(wanted.name, "State", "Active", Qualifier="${version}"),
     )  # fmt: skip
 
 

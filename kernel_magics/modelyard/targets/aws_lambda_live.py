@@ -5,24 +5,57 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from modelyard.errors import DeploymentError
-from modelyard.targets.aws_calls import sender
-from modelyard.targets.aws_lambda_calls import ALIAS
+from modelyard.errors import DeploymentError, UsageError
+from modelyard.targets.aws_calls import default_region, sender
+from modelyard.targets.aws_lambda_calls import ALIAS, shares_of
 from modelyard.targets.calls import CallFailed, Send
 from modelyard.targets.carrying_out import take_back
+from modelyard.targets.journal import Journal
 from modelyard.targets.protocol import STATE_KEPT, State, Status
-from modelyard_lambda import HASHES
-from modelyard_runtime.access import token_hash
 
 EXTRA = "aws-lambda"
+
+_REGION = "region"
 
 
 class LiveFunction:
     """What can be done with a function that is there; a state says which one."""
 
+    region: str | None
+
     def sender(self, state: State) -> Send:
         """Return what makes calls where that function is."""
-        return sender(state.get("region"), EXTRA)
+        return sender(state.get("region") or _noted_region(state) or self.region, EXTRA)
+
+    def settle_region(self, kept: Path) -> str | None:
+        """Return the region of a deployment, and note it before anything is made there: the default may be another one
+        when that is taken back.
+
+        Raises
+        ------
+        UsageError
+            Something is in another region already.
+        """
+        file = kept / _REGION
+        noted = file.read_text(encoding="utf-8") if file.exists() and Journal(kept).made else None
+        found = self.in_region_of(noted) or default_region()
+        if found is not None and found != noted:
+            file.write_text(found, encoding="utf-8")
+        return found
+
+    def in_region_of(self, there: str | None) -> str | None:
+        """Return the region where something is, or else the one that is wanted.
+
+        Raises
+        ------
+        UsageError
+            They are two.
+        """
+        if there is not None and self.region not in (None, there):
+            raise UsageError(
+                f"it is in {there} and stays there; for {self.region} choose another --name, or --undo it first"
+            )
+        return there or self.region
 
     def status(self, state: State) -> Status:
         if "function" not in state:
@@ -30,13 +63,15 @@ class LiveFunction:
         try:
             send = self.sender(state)
             found = send("lambda", "GetFunctionConfiguration", _of(state))
+            shares = shares_of(send("lambda", "GetAlias", {**_of(state), "Name": ALIAS}))
             limit = send("lambda", "GetFunctionConcurrency", _of(state)).get("ReservedConcurrentExecutions")
         except (CallFailed, ImportError) as error:
             return Status("down", str(error))
         if limit == 0:
             return Status("stopped", "start() makes it answer again")
         if found["State"] == "Active":
-            return Status("ready", f"version {state['version']} answers at {state['url']}")
+            told = ", ".join(f"version {version} {100 * share:g}%" for version, share in shares.items())
+            return Status("ready", f"{told} at {state['url']}")
         return Status("starting", f"the function is {found['State']}")
 
     def start(self, state: State) -> State:
@@ -48,14 +83,6 @@ class LiveFunction:
             self._send(
                 state, "PutFunctionConcurrency", {"ReservedConcurrentExecutions": 0}, gone_is_fine=True
             )
-
-    def change_token(self, state: State, token: str) -> State:
-        found = self._send(state, "GetFunctionConfiguration", {})
-        variables = {**found["Environment"]["Variables"], HASHES: token_hash(token)}
-        self._send(state, "UpdateFunctionConfiguration", {"Environment": {"Variables": variables}})
-        version = self._send(state, "PublishVersion", {})["Version"]
-        self._send(state, "UpdateAlias", {"Name": ALIAS, "FunctionVersion": version})
-        return {**state, "version": version}
 
     def remove(self, state: State) -> None:
         if "folder" in state:
@@ -70,6 +97,11 @@ class LiveFunction:
             if gone_is_fine and failed.code == "ResourceNotFoundException":
                 return {}
             raise DeploymentError(f"lambda.{operation} failed: {failed.code}: {failed}") from None
+
+
+def _noted_region(state: State) -> str | None:
+    file = Path(state["folder"], STATE_KEPT, _REGION) if "folder" in state else None
+    return file.read_text(encoding="utf-8") if file is not None and file.exists() else None
 
 
 def _of(state: State) -> dict[str, Any]:

@@ -24,10 +24,13 @@ def carry_out(
     folder: Path,
     contents: Contents,
     given: Mapping[str, Any] | None = None,
+    *,
+    joins: bool = False,
 ) -> dict[str, Any]:
     """Make `calls`, but those that the journal in `folder` has of this plan; return what all of them named.
 
     `given` is what the plan names without a call, such as the hash of a token that is made when it is carried out.
+    Calls that join the plan before are all made, and taken back together with it.
 
     Raises
     ------
@@ -35,6 +38,8 @@ def carry_out(
         A call failed; the message says which, why, and what exists now. Carry the same calls out again to go on.
     """
     journal, given = Journal(folder), dict(given or {})
+    if joins:
+        journal.note_joining()
     with track("carrying out the plan", len(calls), "call") as tracker:
         for number, call in enumerate(calls, 1):
             try:
@@ -44,7 +49,8 @@ def carry_out(
                     _wait(call.settled, send, given | journal.named, contents)
                     journal.note_settled(call.digest)
             except (CallFailed, LookupError, OSError) as error:
-                raise DeploymentError(_told(call, f"{number} of {len(calls)}", error, journal)) from None
+                told = _told(call, f"{number} of {len(calls)}", error, journal)
+                raise DeploymentError(told if joins else f"{told}, or --undo") from None
             tracker.advance(note=call.says)
     journal.note_completed()
     return journal.named
@@ -103,8 +109,12 @@ def _wait(settled: Settled, send: Send, named: Mapping[str, Any], contents: Cont
         time.sleep(_POLL_S)
 
 
-def take_back(send: Send, folder: Path, *, everything: bool) -> tuple[str, ...]:
-    """Take back what the newest plan in the journal made, or `everything`, newest first; return it in words.
+def take_back(
+    send: Send, folder: Path, *, everything: bool = False, only_joined: bool = False
+) -> tuple[str, ...]:
+    """Take back what the newest plan in the journal made, newest first; return it in words.
+
+    Or `everything`, or `only_joined`: the calls that joined the newest plan last.
 
     What is gone already counts as taken back. It may be called again after a failure.
 
@@ -115,7 +125,8 @@ def take_back(send: Send, folder: Path, *, everything: bool) -> tuple[str, ...]:
     """
     journal = Journal(folder)
     done = []
-    for made in reversed(journal.made if everything else journal.newest):
+    chosen = journal.joined if only_joined else journal.newest
+    for made in reversed(list(journal.made if everything else chosen)):
         if made.back is not None:
             try:
                 send(made.back["service"], made.back["operation"], made.back["parameters"])
@@ -135,7 +146,7 @@ def _told(call: Call, which: str, error: Exception, journal: Journal) -> str:
     why = f"{error.code}: {error}" if isinstance(error, CallFailed) else f"{type(error).__name__}: {error}"
     made = [each.says for each in journal.made if each.back is not None]
     exists = f"made so far: {_listed(made)}" if made else "nothing was made"
-    return f"call {which}, {call.title}, failed: {why}; {exists}; type the same again to go on, or --undo"
+    return f"call {which}, {call.title}, failed: {why}; {exists}; type the same again to go on"
 
 
 def _listed(words: Iterable[str]) -> str:

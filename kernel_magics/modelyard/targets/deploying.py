@@ -15,7 +15,7 @@ from modelyard.targets.journal import Journal
 from modelyard.targets.placing import going_on, is_interrupted, placed
 from modelyard.targets.plan import Plan
 from modelyard.targets.protocol import STATE_KEPT, make_target, recorded_options, recorded_target
-from modelyard.targets.tokens import make_token
+from modelyard.targets.tokens import STALE, make_token, read_token
 from modelyard_runtime.predictor import class_key
 
 
@@ -89,7 +89,10 @@ def undo(name: str) -> Deployment | None:
         return None
     if made_calls:
         with deployment_lock(yard, name):
-            take_back(target.sender(record.payload["state"]), kept, everything=False)
+            take_back(target.sender(record.payload["state"]), kept)
+            if before.get("token") == STALE:
+                state = recorded_target(before).change_token(before["state"], read_token(yard.root, name))
+                before = {**before, "state": dict(state), "token": None}
             return Deployment.from_record(yard.root, yard.record("deployment", name, before))
     chosen, to, options = chosen_bundle(before["bundle"]), before["target"], recorded_options(before)
     target = make_target(to, options)

@@ -18,7 +18,7 @@ from modelyard.errors import DeploymentError, InvalidInputError, listing
 from modelyard.presentation import Result, Table
 from modelyard.targets import client
 from modelyard.targets.protocol import Status, recorded_target
-from modelyard.targets.tokens import forget_token, header_file, read_token, renewed_token
+from modelyard.targets.tokens import STALE, forget_token, header_file, read_token, renewed_token
 
 if TYPE_CHECKING:
     from modelyard_explainer.found import Found
@@ -210,7 +210,9 @@ class Deployment(Result):
             record = yard.get("deployment", self.name)
             with renewed_token(self.root, self.name) as token:
                 state = recorded_target(record.payload).change_token(record.payload["state"], token)
-            yard.record("deployment", self.name, record.payload | {"state": dict(state)})
+            before = record.payload.get("before")
+            changed = {"before": None if before is None else before | {"token": STALE}}
+            yard.record("deployment", self.name, record.payload | {"state": dict(state)} | changed)
         return self
 
     def remove(self) -> None:

@@ -47,7 +47,9 @@ class Journal:
     made : list of Made
         All that has not been taken back.
     newest : list of Made
-        Those of the plan that is being carried out, or was last.
+        Those of the plan that is being carried out, or was last, with all that joined it.
+    joined : list of Made
+        Those among them that joined it last.
     done, begun, settled : set of str
         Of the plan that is being carried out: digests of calls that were made, begun and waited for.
     """
@@ -56,6 +58,7 @@ class Journal:
         self._path = folder / FILE
         self.made: list[Made] = []
         self.newest: list[Made] = []
+        self.joined: list[Made] = []
         self.done: set[str] = set()
         self.begun: set[str] = set()
         self.settled: set[str] = set()
@@ -92,6 +95,10 @@ class Journal:
         """Note that what a call made is as it must be."""
         self._note({"settled": digest})
 
+    def note_joining(self) -> None:
+        """Note that the calls that follow belong to the plan before, and are taken back with it."""
+        self._note({"joins": True})
+
     def note_completed(self) -> None:
         """Note that every call of a plan was made."""
         self._note({"completed": True})
@@ -113,9 +120,12 @@ class Journal:
             self._is_complete = True
         elif "back" in line:
             self._take_back(line["back"])
+        elif "joins" in line:
+            self.joined, self.done, self.begun, self.settled = [], set(), set(), set()
+            self._is_complete = False
         else:
             if self._is_complete:  # the first line of another plan
-                self.newest, self.done, self.begun, self.settled = [], set(), set(), set()
+                self.newest, self.joined, self.done, self.begun, self.settled = [], [], set(), set(), set()
                 self._is_complete = False
             self._take_step(line)
 
@@ -128,6 +138,7 @@ class Journal:
             made = Made(**line["made"])
             self.made.append(made)
             self.newest.append(made)
+            self.joined.append(made)
             self.done.add(made.digest)
 
     def _take_back(self, digest: str) -> None:
@@ -136,6 +147,7 @@ class Journal:
             return
         self.made.remove(last)
         self.newest = [made for made in self.newest if made is not last]
+        self.joined = [made for made in self.joined if made is not last]
         self.done.discard(digest)
         self.settled.discard(digest)
         self._is_complete = self._is_complete or not self.newest

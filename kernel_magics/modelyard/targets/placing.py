@@ -49,6 +49,10 @@ def placed(yard: Yard, name: str, existing: Record | None) -> Iterator[State | N
             folder.rename(aside)
     folder.mkdir(parents=True)
     _move_state(aside, folder)
+    if (
+        journal := Journal(folder / STATE_KEPT)
+    ).is_open:  # calls that were to join the plan before were broken off
+        journal.note_completed()
     try:
         yield None if existing is None else existing.payload["state"]
     except BaseException:

@@ -13,6 +13,9 @@ from modelyard.catalog import user_config
 from modelyard.errors import DeploymentError
 from modelyard_runtime.access import token_hash
 
+#: What a record says of its `before`: the token was changed since, so that this one asks for the one before.
+STALE = "stale"
+
 _PREFIX = "Authorization: Bearer "
 
 

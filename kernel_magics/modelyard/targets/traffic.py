@@ -69,10 +69,21 @@ class RoutingTarget(Protocol):
     `modelyard.testing.TrafficContract` tests these promises:
 
     - A bundle becomes a variant without a restart of those that run; one that does not load changes nothing.
+    - What `check_policy` refuses changes nothing.
     - `route` puts a policy in force everywhere within a second and at one stroke, or raises and leaves the one before.
     - Of two who read the same policy, only one can write the next.
     - Weights, shadows and the history survive `stop` and `start`.
     """
+
+    def check_policy(self, policy: Policy) -> None:
+        """Refuse what the place cannot do; asked before a bundle is brought there.
+
+        Raises
+        ------
+        UsageError
+            What it cannot do, what it can, and what to type.
+        """
+        ...
 
     def routed(self, state: State, token: str) -> Routed:
         """Look at how the endpoint, which asks for `token`, routes.

@@ -108,11 +108,17 @@ class TargetContract:
         assert deployments() == ()
         assert not list((Path.cwd() / ".modelyard" / "deployments").glob("*"))
 
-    def test_a_deploy_that_fails_leaves_nothing(self, bundle: Bundle) -> None:
+    def test_a_deploy_that_fails_leaves_nothing_or_what_undo_takes_back(self, bundle: Bundle) -> None:
         options = self.broken_options()
         if options is None:
             pytest.skip("this target names no options under which apply fails")
         with pytest.raises(Exception, match=r"."):
             deploy(bundle, to=self.name, name="contract", apply=True, **options)
+        if hasattr(
+            make_target(self.name, options), "sender"
+        ):  # it makes calls: what they made is there to go on with
+            (interrupted,) = deployments()
+            assert interrupted.status().health == "down"
+            assert interrupted.undo() is None
         assert deployments() == ()
         assert not list((Path.cwd() / ".modelyard" / "deployments").glob("*"))

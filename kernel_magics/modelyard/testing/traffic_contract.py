@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from modelyard.catalog import open_yard
-from modelyard.errors import DeploymentError
+from modelyard.errors import DeploymentError, UsageError
 from modelyard.packaging import Bundle
 from modelyard.routing import traffic
 from modelyard.targets import Deployment, deploy
@@ -18,7 +18,6 @@ from modelyard.targets.protocol import State, make_target
 from modelyard.targets.traffic import Routed, RoutingTarget, can_route
 from modelyard_router.policy import Policy, PolicyChangedError
 
-_EVERYWHERE_S = 1.0
 _ASKED = 40
 
 
@@ -38,10 +37,15 @@ class TrafficContract:
         A later version of it that takes the same columns.
     ``broken``
         A later version that takes the same columns and cannot be loaded where it is deployed.
+
+    What a place cannot do is said by a subclass, with the reason: `everywhere_s`, the seconds within which a policy is
+    in force everywhere; `refuses`, changes of traffic that it refuses in one line, none of which may then be made.
     """
 
     name: ClassVar[str]
     options: ClassVar[dict[str, Any]] = {}
+    everywhere_s: ClassVar[float] = 1.0
+    refuses: ClassVar[tuple[dict[str, Any], ...]] = ()
 
     @pytest.fixture
     def bundle(self) -> Bundle:
@@ -87,6 +91,9 @@ class TrafficContract:
         """Return who answers when ``rows`` are asked again and again, each time on a new connection."""
         return {deployment.answers(rows)[0]["variant"] for _ in range(_ASKED)}
 
+    def _refused(self, change: str) -> bool:
+        return any(change in changes for changes in self.refuses)
+
     def test_can_route(self, target: RoutingTarget) -> None:
         assert can_route(target)
 
@@ -117,7 +124,7 @@ class TrafficContract:
             policy = self.following(target, variants, "the contract's", weights=weights)
             started = time.monotonic()
             target.route(self.state(), policy)
-            assert time.monotonic() - started < _EVERYWHERE_S
+            assert time.monotonic() - started < self.everywhere_s
             assert self.answering(variants, rows) == set(policy.answering)
             routed = self.routed(target, variants)
             assert routed.policy == policy == routed.history[-1]
@@ -157,7 +164,8 @@ class TrafficContract:
         self, variants: Deployment, target: RoutingTarget, bundle: Bundle, second: Bundle
     ) -> None:
         traffic("variants", canary={_name(second): 0.5})
-        traffic("variants", split={_name(second): 1.0}, shadow=_name(bundle))
+        heard: dict[str, Any] = {} if self._refused("shadow") else {"shadow": _name(bundle)}
+        traffic("variants", split={_name(second): 1.0}, **heard)
         before = self.routed(target, variants)
         variants.stop()
         stopped = self.routed(target, variants)
@@ -167,6 +175,17 @@ class TrafficContract:
         assert (after.policy, after.history) == (before.policy, before.history)
         rows, _ = bundle.golden()
         assert self.answering(variants, rows) == {_name(second)}
+
+    def test_what_it_cannot_do_is_refused_before_anything_is_changed(
+        self, variants: Deployment, target: RoutingTarget, bundle: Bundle, second: Bundle
+    ) -> None:
+        before = self.routed(target, variants)
+        for changes in self.refuses:
+            with pytest.raises(UsageError) as told:
+                traffic("variants", **changes)
+            assert "; type " in str(told.value)
+            assert "\n" not in str(told.value)
+        assert self.routed(target, variants) == before
 
     def test_a_promotion_can_be_rolled_back(
         self, variants: Deployment, bundle: Bundle, second: Bundle
