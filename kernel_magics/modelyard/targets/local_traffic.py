@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import msgspec
 import numpy as np
+from filelock import FileLock
 from prometheus_client.parser import text_string_to_metric_families
 
 import modelyard_router
@@ -68,6 +69,11 @@ def add_variant(folder: Path, bundle: Bundle) -> Variant:
     DeploymentError
         There is no room for it, or what its lock names is not installed here.
     """
+    with FileLock(folder / "variants.lock"):  # another notebook may bring the same one now
+        return _added(folder, bundle)
+
+
+def _added(folder: Path, bundle: Bundle) -> Variant:
     path = folder / _path(bundle)
     if not path.exists():
         aside = path.with_name(f".{path.name}.new")
