@@ -28,6 +28,8 @@ from modelyard.catalog import open_yard
 from modelyard.errors import EngineError, InterruptedRunError, InvalidInputError, UnknownNameError, UsageError
 from modelyard.tuning import Study, StudyRun, tune
 
+pytestmark = pytest.mark.alone
+
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # as what is written in a cell
 
 TREE = DecisionTreeClassifier(random_state=0)

@@ -36,6 +36,8 @@ from modelyard.evaluation import cross_validate
 from modelyard.testing import EngineContract
 from modelyard.tuning import tune
 
+pytestmark = pytest.mark.alone
+
 cloudpickle.register_pickle_by_value(
     sys.modules[__name__]
 )  # as what is written in a cell: no worker can import it

@@ -346,6 +346,7 @@ def test_a_column_that_equals_a_numeric_target_is_named(diabetes: Any) -> None:
     assert any("np.delete(X, [10], axis=1)" in line for line in found.warnings)
 
 
+@pytest.mark.alone
 def test_checks_of_ten_thousand_rows_take_less_than_fifty_milliseconds() -> None:
     rng = np.random.default_rng(0)
     X = pd.DataFrame(rng.normal(size=(10_000, 25)))

@@ -29,6 +29,8 @@ from modelyard.errors import ModelyardError, TrackingError, UnknownNameError, Us
 from modelyard.evaluation import cross_validate
 from modelyard.tuning import tune
 
+pytestmark = pytest.mark.alone
+
 SERVER = Path(__file__).resolve().parents[1] / ".env-mlflow" / "bin" / "python"
 TREE = DecisionTreeClassifier(random_state=0)
 SPACE = "max_depth: int 1..4\ncriterion: gini | entropy"

@@ -22,6 +22,8 @@ from modelyard_runtime.doors.reading import MAX_BODY_BYTES, BodyReader
 from people import FRAME, MODEL, ROW, TARGET, a_place_of_its_own
 from test_asgi_door import served
 
+pytestmark = pytest.mark.alone
+
 TOKEN = {"Authorization": "Bearer secret"}
 GOOD = {"rows": [ROW]}
 

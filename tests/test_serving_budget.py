@@ -36,6 +36,8 @@ from modelyard.tuning.serving import Rows, measured, served
 from modelyard.units import as_bytes, as_microseconds
 from modelyard_widgets.charts import chart
 
+pytestmark = pytest.mark.alone
+
 FOREST = RandomForestClassifier(random_state=0)
 SPACE = "n_estimators: int 2..40 log\nmax_depth: int 1..8"
 FAST: dict[str, Any] = {"method": "random", "trials": 8, "cv": "stratified:3", "scoring": "accuracy"}

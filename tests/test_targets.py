@@ -42,6 +42,8 @@ from modelyard.testing import TargetContract
 from people import FRAME, TARGET, answered_as_the_notebook_does, rows
 from people import MODEL as FRAME_MODEL
 
+pytestmark = pytest.mark.alone
+
 X, y = load_breast_cancer(return_X_y=True, as_frame=True)
 MODEL = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(X, y)
 

@@ -44,7 +44,7 @@ from modelyard_router.logbook import Logbook
 from modelyard_router.policy import Policy, PolicyFile
 from people import a_place_of_its_own
 
-pytestmark = pytest.mark.filterwarnings("ignore::modelyard.errors.PackagingWarning")
+pytestmark = [pytest.mark.alone, pytest.mark.filterwarnings("ignore::modelyard.errors.PackagingWarning")]
 
 X, y = load_breast_cancer(return_X_y=True, as_frame=True)
 OTHER_COLUMNS, X = X.iloc[:, 1:6], X.iloc[:, :4]

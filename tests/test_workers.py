@@ -29,6 +29,8 @@ from modelyard.targets.local import LocalTarget
 from modelyard_runtime.access import Gate, token_hash
 from people import FRAME, TARGET, UNCONVERTED
 
+pytestmark = pytest.mark.alone
+
 X, y = load_breast_cancer(return_X_y=True, as_frame=True)
 MODEL = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(X, y)
 ROW = {"rows": X.head(1).to_dict("records")}
