@@ -175,7 +175,9 @@ def test_without_namespaces_a_rehearsal_is_advisory_and_still_names_what_is_forb
     assert "advisory" in found._repr_mimebundle_()["text/plain"]
 
 
-@pytest.mark.parametrize("limit", ["unpacked_bytes", "packed_bytes", "memory_bytes", "response_bytes"])
+@pytest.mark.parametrize(
+    "limit", ["unpacked_bytes", "packed_bytes", "memory_bytes", "response_bytes", "request_bytes"]
+)
 @pytest.mark.parametrize(("more", "fits"), [(-1, False), (0, True), (1, True)])
 def test_a_limit_in_bytes_is_exact(limit: str, more: int, fits: bool) -> None:
     artifact = Artifact(
@@ -184,7 +186,7 @@ def test_a_limit_in_bytes_is_exact(limit: str, more: int, fits: bool) -> None:
         Function("app:f", ()), "3.13", "x86_64", packed_bytes=100,
     )  # fmt: skip
     limits = Limits("a manual", "2026-11-01", **{limit: 100 + more})  # type: ignore[arg-type]
-    found = fit_of("m:1", "there", limits, artifact, Measured(100, 1.0, 1.0, 100))
+    found = fit_of("m:1", "there", limits, artifact, Measured(100, 1.0, 1.0, 100, 100))
     assert found.ok is fits
     assert [str(need).endswith(f"the place takes {100 + more}") for need in found.broken] == [True] * (
         not fits

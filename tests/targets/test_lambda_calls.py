@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ import modelyard
 from lambda_cloud import LambdaCloud
 from modelyard.errors import DeploymentError, UsageError
 from modelyard.targets import Deployment, Plan
+from modelyard.targets.aws_lambda_calls import Wanted, create, update
+from modelyard.targets.calls import Call, Content, filled
 
 X, y = load_iris(return_X_y=True, as_frame=True)
 
@@ -47,11 +51,46 @@ def left(aws: str) -> list[Any]:
     ]
 
 
+@pytest.mark.parametrize("role", [None, "arn:aws:iam::123456789012:role/own"])
+def test_every_call_of_a_plan_is_one_that_aws_describes(aws: str, role: str | None) -> None:
+    from botocore.session import get_session
+    from botocore.validate import ParamValidator
+
+    wanted = Wanted(
+        "modelyard-iris", "python3.13", "arm64", 512, 30, Content("function.zip", "0" * 64), "iris:1", "1" * 64,
+        {"A": "${token_hash}"}, role, 5,
+    )  # fmt: skip
+    named = defaultdict(lambda: "arn:aws:iam::123456789012:role/made")
+    session = get_session()
+    for call in _with_all_beside((*create(wanted), *update(wanted, "1"))):
+        service = session.get_service_model(call.service)
+        shape = service.operation_model(call.operation).input_shape
+        told = ParamValidator().validate(filled(call.parameters, named, lambda content: b"zip"), shape)
+        assert not told.has_errors(), f"{call.title}: {told.generate_report()}"
+
+
+def _with_all_beside(calls: Iterable[Call]) -> Iterator[Call]:
+    """Yield calls, and those that look, wait and take back."""
+    for call in calls:
+        yield call
+        beside = (call.found, call.undo, call.settled.call if call.settled else None)
+        yield from _with_all_beside(each for each in beside if each is not None)
+
+
+def kept_instances() -> int:
+    import boto3
+
+    found = boto3.client("lambda").get_function_concurrency(FunctionName="modelyard-iris")
+    return int(found["ReservedConcurrentExecutions"])
+
+
 def test_the_calls_made_are_those_of_the_plan_and_undo_leaves_nothing(aws: str, made: list[str]) -> None:
     first = packaged(1.0)
-    plan = planned(first)
+    plan = modelyard.deploy(first, to="aws-lambda", concurrency=3)
+    assert isinstance(plan, Plan)
+    assert "to 3 at once" in plan.scaling
     assert left(aws) == []
-    deployment = modelyard.deploy(first, to="aws-lambda", apply=True)
+    deployment = modelyard.deploy(first, to="aws-lambda", apply=True, concurrency=3)
     assert isinstance(deployment, Deployment)
     assert made == titles(plan)
     assert deployment.status().health == "ready"
@@ -72,6 +111,7 @@ def test_the_calls_made_are_those_of_the_plan_and_undo_leaves_nothing(aws: str, 
     assert made == ["lambda.UpdateAlias", "lambda.DeleteFunction"]
     assert [back.stop().health, back.stop().health] == ["stopped", "stopped"]
     assert [back.start().health, back.start().health] == ["ready", "ready"]
+    assert kept_instances() == 3
     assert back.rotate_token().status().health == "ready"
     assert back.undo() is None
     assert left(aws) == []

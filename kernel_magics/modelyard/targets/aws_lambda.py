@@ -71,6 +71,8 @@ _LIMITS = Limits(
 _ANSWER_S = 0.005  # what the cost assumes; the least that is paid for is 0.001
 _LEAST_MEMORY, _MOST_MEMORY = 128, 10_240
 _MOST_SECONDS = 900
+_MOST_INSTANCES = 100_000
+_USUAL_INSTANCES = "as many as the account allows (1,000 unless it was raised)"
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,12 @@ class LambdaTarget(RoutedFunction):
             "help": "the ARN of an execution role; one is made by default, which may write its log only"
         },
     )
+    concurrency: int | None = field(
+        default=None,
+        metadata={
+            "help": "the most instances that answer at once, kept for it; the account's limit by default"
+        },
+    )
     load: int = field(default=1_000_000, metadata={"help": "requests a month, for the cost"})
     price_table: str | None = field(default=None, metadata={"help": "a file with newer prices (JSON)"})
 
@@ -118,6 +126,10 @@ class LambdaTarget(RoutedFunction):
         if self.timeout != int(self.timeout) or not 1 <= self.timeout <= _MOST_SECONDS:
             raise UsageError(
                 f"timeout {self.timeout:g} cannot be; choose whole seconds from 1 to {_MOST_SECONDS}, or leave it out"
+            )
+        if self.concurrency is not None and not 1 <= self.concurrency <= _MOST_INSTANCES:
+            raise UsageError(
+                f"concurrency {self.concurrency} cannot be; choose 1 to {_MOST_INSTANCES}, or leave it out"
             )
         for option, known in (("python", _PYTHONS), ("architecture", _ARCHITECTURES)):
             value = getattr(self, option)
@@ -151,6 +163,7 @@ class LambdaTarget(RoutedFunction):
                 "give it a URL; the function gets the hash of a bearer token",
             ),
             cost=self._cost(),
+            scaling=f"from no instance to {self.concurrency or _USUAL_INSTANCES} at once, by AWS itself",
             security=(
                 "reached from everywhere over HTTPS; every path but the health checks wants the token",
                 "the function's environment holds the SHA-256 of the token, not the token",
@@ -194,7 +207,7 @@ class LambdaTarget(RoutedFunction):
         return Wanted(
             function, f"python{self.python}", self.architecture, self.memory, int(self.timeout),
             Content(ZIP, hashlib.sha256(packed).hexdigest()), bundle.tag, bundle.digest,
-            {HASHES: f"${{{TOKEN_HASH}}}"}, self.role,
+            {HASHES: f"${{{TOKEN_HASH}}}"}, self.role, self.concurrency,
         )  # fmt: skip
 
     def apply(

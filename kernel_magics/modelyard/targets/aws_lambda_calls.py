@@ -42,6 +42,8 @@ class Wanted:
     role : str, optional
         The ARN of an execution role that is there; one is made by default, which may write this function's log and
         nothing else.
+    concurrency : int, optional
+        The most instances that answer at once; the account's limit by default.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Wanted:
     digest: str
     environment: Mapping[str, str] = field(default_factory=dict)
     role: str | None = None
+    concurrency: int | None = None
 
     @property
     def tags(self) -> dict[str, str]:
@@ -90,6 +93,7 @@ def create(wanted: Wanted) -> tuple[Call, ...]:
             undo=Call(f"delete the alias {ALIAS!r}", "lambda", "DeleteAlias", _alias(wanted.name), exists=_GONE),
         ),
         *_url(wanted),
+        *_concurrency(wanted),
     )  # fmt: skip
 
 
@@ -102,6 +106,7 @@ def update(wanted: Wanted, version: str) -> tuple[Call, ...]:
             {**_alias(wanted.name), **pointing({"${version}": 1.0})}, {"alias": "AliasArn"},
             undo=back_to(wanted.name, version),
         ),
+        *_concurrency(wanted),
     )  # fmt: skip
 
 
@@ -264,6 +269,18 @@ def _url(wanted: Wanted) -> tuple[Call, ...]:
         _permission(there, "", "lambda:InvokeFunctionUrl", {"FunctionUrlAuthType": "NONE"}),
         _permission(there, "-invoke", "lambda:InvokeFunction", {"InvokedViaFunctionUrl": True}),
     )
+
+
+def _concurrency(wanted: Wanted) -> tuple[Call, ...]:
+    if wanted.concurrency is None:
+        return ()
+    return (
+        Call(
+            f"keep {wanted.concurrency} instances for {wanted.name}, and never have more", "lambda",
+            "PutFunctionConcurrency",
+            {"FunctionName": wanted.name, "ReservedConcurrentExecutions": wanted.concurrency},
+        ),
+    )  # fmt: skip
 
 
 def _permission(there: Mapping[str, str], suffix: str, action: str, more: Mapping[str, Any]) -> Call:

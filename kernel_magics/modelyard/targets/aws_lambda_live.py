@@ -22,6 +22,7 @@ class LiveFunction:
     """What can be done with a function that is there; a state says which one."""
 
     region: str | None
+    concurrency: int | None
 
     def sender(self, state: State) -> Send:
         """Return what makes calls where that function is."""
@@ -75,7 +76,10 @@ class LiveFunction:
         return Status("starting", f"the function is {found['State']}")
 
     def start(self, state: State) -> State:
-        self._send(state, "DeleteFunctionConcurrency", {})
+        if self.concurrency is None:
+            self._send(state, "DeleteFunctionConcurrency", {})
+        else:
+            self._send(state, "PutFunctionConcurrency", {"ReservedConcurrentExecutions": self.concurrency})
         return state
 
     def stop(self, state: State) -> None:

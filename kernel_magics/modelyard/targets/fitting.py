@@ -70,13 +70,15 @@ class Measured:
         The most resident memory of its processes together.
     startup_s, slowest_s : float
         From the start to the first answer, and the slowest answer after it.
-    largest_answer_bytes : int
+    largest_answer_bytes, largest_request_bytes : int
+        As the place passes them on.
     """
 
     peak_bytes: int
     startup_s: float
     slowest_s: float
     largest_answer_bytes: int
+    largest_request_bytes: int
 
 
 @dataclass(frozen=True, repr=False)
@@ -185,6 +187,7 @@ def _needs(limits: Limits, artifact: Artifact, measured: Measured | None) -> Ite
             ("seconds until it can answer", measured.startup_s, limits.startup_s),
             ("seconds for an answer", measured.slowest_s, limits.timeout_s),
             ("bytes in an answer", measured.largest_answer_bytes, limits.response_bytes),
+            ("bytes in a request", measured.largest_request_bytes, limits.request_bytes),
         ]
     for what, needed, allowed in wanted:
         if needed is not None and allowed is not None:

@@ -40,6 +40,7 @@ class _Run:
     seconds: list[float] = field(default_factory=list)
     answers: list[Any] = field(default_factory=list)
     largest: int = 0
+    largest_request: int = 0
     peak_bytes: int = 0
     is_closed: bool = True
     findings: list[Finding] = field(default_factory=list)
@@ -106,7 +107,11 @@ def _replay(
     box.receive(limits.startup_s or _START_S, "the start")
     run.ready_s = time.perf_counter() - box.started
     for number, body in enumerate(bodies):
-        said = box.ask(artifact.handler.asked(body), limits.timeout_s or _ANSWER_S)
+        asked = artifact.handler.asked(body)
+        run.largest_request = max(
+            run.largest_request, len(asked if isinstance(asked, str) else json.dumps(asked))
+        )
+        said = box.ask(asked, limits.timeout_s or _ANSWER_S)
         if not number:
             run.cold_start_s = time.perf_counter() - box.started
         run.seen.extend((kind, what) for kind, what in said["seen"])
@@ -171,7 +176,7 @@ def _compared(golden: GoldenReplay, run: _Run) -> Parity | None:
 def _measured(run: _Run) -> Measured | None:
     if not run.answers:
         return None
-    return Measured(run.peak_bytes, run.ready_s, max(run.seconds), run.largest)
+    return Measured(run.peak_bytes, run.ready_s, max(run.seconds), run.largest, run.largest_request)
 
 
 def _beyond(fit: Fit, known: list[Finding]) -> list[Finding]:
