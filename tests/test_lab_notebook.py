@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+import nbformat
 import pytest
 
 import modelyard
 from browser import LABEXTENSION, chromium, jupyter_lab, open_notebook
-from kernels import NOTEBOOKS
+from kernels import NOTEBOOKS, payloads
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -58,8 +60,30 @@ def test_notebook_01_in_jupyterlab_shows_every_result_and_leaves_an_endpoint(
         endpoint.remove()
 
 
+def explains(notebook: nbformat.NotebookNode, project: Path) -> None:
+    shown = payloads(notebook)
+    kinds = {"attribution", "partial_dependence", "importance", "interactions", "counterfactuals", "fairness"}
+    assert kinds <= set(shown)
+    assert shown["attribution"]["columns"] == 16  # size is one of them, and not three
+    assert shown["counterfactuals"]["missing"] == []
+    assert len({found["row"] for found in shown["counterfactuals"]["found"]}) == 8
+    groups = {group["group"] for group in shown["fairness"]["groups"]}
+    assert groups == {"size=small", "size=medium", "size=large"}
+    assert "values for malignant</h2>" in (project / "why.html").read_text(encoding="utf-8")
+
+
+def compresses(notebook: nbformat.NotebookNode, project: Path) -> None:
+    assert modelyard.yard().deployments == ()
+    shown = payloads(notebook)
+    assert shown["compression"]["best"]["size_bytes"] <= 5_000
+    assert shown["compression"]["original"]["size_bytes"] > 500_000
+    assert shown["bundle"]["form"] == "onnx"
+    words = "\n".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", ()))
+    assert "1000 digits: every label the same" in words
+
+
 @pytest.mark.parametrize(
-    ("name", "theme", "pictures"),
+    ("name", "theme", "pictures", "says"),
     [
         (
             "06_explain.ipynb",
@@ -72,12 +96,18 @@ def test_notebook_01_in_jupyterlab_shows_every_result_and_leaves_an_endpoint(
                 "Counterfactuals": 1,
                 "Fairness": 4,
             },
+            explains,
         ),
-        ("06b_compress_for_the_edge.ipynb", "Dark", {"Compression": 3}),
+        ("06b_compress_for_the_edge.ipynb", "Dark", {"Compression": 3}, compresses),
     ],
 )
-def test_every_picture_of_a_notebook_is_drawn_and_has_words(
-    name: str, theme: str, pictures: dict[str, int], project: Path, tmp_path: Path
+def test_a_notebook_says_what_it_should_and_every_picture_is_drawn_and_has_words(
+    name: str,
+    theme: str,
+    pictures: dict[str, int],
+    says: Callable[[nbformat.NotebookNode, Path], None],
+    project: Path,
+    tmp_path: Path,
 ) -> None:
     scratch = tmp_path / "jupyter"
     scratch.mkdir()
@@ -89,6 +119,7 @@ def test_every_picture_of_a_notebook_is_drawn_and_has_words(
     ):
         seen = notebook.run_all(timeout=500)
         notebook.screenshot(SCREENSHOTS / f"{Path(name).stem}-{theme.lower()}.png")
+        notebook.execute("docmanager:save")
         drawn = {
             kind: notebook.page.get_by_role("region", name=kind, exact=True).get_by_role("img").all()
             for kind in pictures
@@ -101,3 +132,4 @@ def test_every_picture_of_a_notebook_is_drawn_and_has_words(
     assert {kind: len(images) for kind, images in drawn.items()} == pictures
     assert all(words)
     assert min(widths) > 300
+    says(nbformat.read(project / name, as_version=4), project)

@@ -91,40 +91,6 @@ def test_notebook_05_finds_the_leak_and_packages_the_model_that_serving_allows(p
     assert shown["bundle"]["form"] == "onnx"
 
 
-def test_notebook_06_explains_in_the_columns_of_the_table(project: Path) -> None:
-    shown = payloads(executed("06_explain.ipynb", project))
-    kinds = {
-        "attribution",
-        "partial_dependence",
-        "importance",
-        "interactions",
-        "counterfactuals",
-        "fairness",
-    }
-    assert kinds <= set(shown)
-    assert shown["attribution"]["columns"] == 16  # size is one of them, and not three
-    assert shown["counterfactuals"]["missing"] == []
-    assert len({found["row"] for found in shown["counterfactuals"]["found"]}) == 8
-    assert {group["group"] for group in shown["fairness"]["groups"]} == {
-        "size=small",
-        "size=medium",
-        "size=large",
-    }
-    assert "values for malignant</h2>" in (project / "why.html").read_text(encoding="utf-8")
-
-
-@pytest.mark.timeout(600)
-def test_notebook_06b_packages_a_forest_in_a_few_kilobytes(project: Path) -> None:
-    notebook = executed("06b_compress_for_the_edge.ipynb", project)
-    assert modelyard.yard().deployments == ()
-    shown = payloads(notebook)
-    assert shown["compression"]["best"]["size_bytes"] <= 5_000
-    assert shown["compression"]["original"]["size_bytes"] > 500_000
-    assert shown["bundle"]["form"] == "onnx"
-    words = "\n".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", ()))
-    assert "1000 digits: every label the same" in words
-
-
 def test_the_committed_notebooks_hold_no_output() -> None:
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)

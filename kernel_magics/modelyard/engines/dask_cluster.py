@@ -19,6 +19,7 @@ from modelyard.engines.reaching import check_reachable
 from modelyard.errors import EngineError, WorkerLostError
 
 _PATIENCE_S = 5
+_RETURNS_S = 60
 _BEGAN_BEFORE = b""
 
 
@@ -124,7 +125,13 @@ class _Placed:
         return self._future
 
     def _scattered(self) -> Any:
-        return self._client.scatter(self._content, broadcast=True, hash=False)
+        """Bring it there; a worker that has died is started again by its nanny, and waited for."""
+        try:
+            return self._client.scatter(self._content, broadcast=True, hash=False, timeout=_RETURNS_S)
+        except TimeoutError as error:
+            raise EngineError(
+                f"Dask has had no worker for {_RETURNS_S} s; start some, as `dask worker HOST:PORT` does, then go on"
+            ) from error
 
 
 def _answer_once(answer: Answer, place: list[str], content: bytes, name: str, job: bytes) -> bytes:

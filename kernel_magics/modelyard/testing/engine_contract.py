@@ -80,7 +80,7 @@ class EngineContract:
         assert list(workers.map(cell()["added"], range(7))) == list(range(100, 107))
 
     def test_two_jobs_run_at_a_time_in_other_processes(self, workers: Workers) -> None:
-        found = list(workers.map(cell()["where"], [1.0, 1.0]))
+        found = list(workers.map(cell()["where"], [3.0, 3.0]))
         assert len({pid for pid, _, _ in found} - {os.getpid()}) == 2
         assert max(began for _, began, _ in found) < min(ended for _, _, ended in found)
 
