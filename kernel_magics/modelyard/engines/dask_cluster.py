@@ -33,9 +33,10 @@ class DaskCluster:
     def __init__(self, address: str | None, count: int | None) -> None:
         self._run, self._jobs = f"modelyard-{uuid.uuid4().hex}", 0
         self._cluster = None
+        wanted, patience = (1, _PATIENCE_S) if address else (count or os.cpu_count() or 1, _RETURNS_S)
         if address is None:
             self._cluster = LocalCluster(
-                n_workers=count or os.cpu_count() or 1, threads_per_worker=1, processes=True, dashboard_address=None,
+                n_workers=wanted, threads_per_worker=1, processes=True, dashboard_address=None,
                 silence_logs=logging.CRITICAL,
             )  # fmt: skip
             self.label = "dask on this machine"
@@ -44,7 +45,7 @@ class DaskCluster:
             self.label = f"dask at {address}"
             check_reachable(address, "Dask scheduler")
             self._client = _client_of(address)
-        self._wait_for_worker()
+        self._wait_for_workers(wanted, patience)
 
     @property
     def slots(self) -> int:
@@ -83,9 +84,9 @@ class DaskCluster:
             if self._cluster is not None:
                 self._cluster.close(timeout=_PATIENCE_S)
 
-    def _wait_for_worker(self) -> None:
+    def _wait_for_workers(self, wanted: int, patience: float) -> None:
         try:
-            self._client.wait_for_workers(1, timeout=_PATIENCE_S)
+            self._client.wait_for_workers(wanted, timeout=patience)
         except TimeoutError as error:
             self.close()
             raise EngineError(
