@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -133,6 +134,12 @@ class Artifact:
     def unpacked_bytes(self) -> int:
         """The size of all files."""
         return sum(component.bytes for component in self.components)
+
+
+def copy_parts(source: Path, folder: Path) -> None:
+    """Copy what answers from a bundle's ``src/``, the model and the runtime, without what was compiled meanwhile."""
+    for part in (MODEL_FOLDER, RUNTIME_FOLDER):
+        shutil.copytree(source / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
 
 
 def files_in(folder: Path) -> dict[str, int]:

@@ -14,7 +14,7 @@ from modelyard.errors import DeploymentError, UsageError, listing
 from modelyard.limits import Limits
 from modelyard.packaging import Bundle
 from modelyard.targets.archive import write_zip
-from modelyard.targets.artifact import Artifact, Component, components_in, files_in
+from modelyard.targets.artifact import Artifact, Component, components_in, copy_parts, files_in
 from modelyard.targets.aws_lambda_calls import HANDLER, Wanted, create, log_policy, update
 from modelyard.targets.aws_lambda_events import UrlFunction
 from modelyard.targets.aws_lambda_traffic import RoutedFunction
@@ -241,7 +241,6 @@ class LambdaTarget(RoutedFunction):
                 f"what goes to Lambda is compiled by Python {self.python}, which is not on this machine; type: "
                 f"uv python install {self.python} (or choose another --python)"
             )
-        source = bundle.path / "src"
         content = folder / CONTENT
         site = content / "site"
         site.mkdir(parents=True)
@@ -249,8 +248,7 @@ class LambdaTarget(RoutedFunction):
         is_graph = bundle.manifest["model"]["kind"] == "onnx"
         leaving_out = BESIDE_A_GRAPH if is_graph else BALLAST
         install(bundle.lock, site, place, interpreter, f"{_ROOT}/site", leaving_out)
-        for part in (MODEL_FOLDER, RUNTIME_FOLDER):
-            shutil.copytree(source / part, content / part, ignore=shutil.ignore_patterns("__pycache__"))
+        copy_parts(bundle.path / "src", content)
         (content / "app.py").write_text(_handler(bundle), encoding="utf-8")
         door = content / modelyard_lambda.__name__
         shutil.copytree(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -14,7 +13,7 @@ from modelyard.packaging import Bundle
 from modelyard.packaging.sites import child_lock, needs_child
 from modelyard.targets import processes
 from modelyard.targets.answering import at
-from modelyard.targets.artifact import Artifact, Server, bundle_components, components_in
+from modelyard.targets.artifact import Artifact, Server, bundle_components, components_in, copy_parts
 from modelyard.targets.container_engine import BUILDERS, builder, runner
 from modelyard.targets.container_live import HASHES, SECRETS, LiveContainer, started
 from modelyard.targets.cost import nothing
@@ -24,7 +23,7 @@ from modelyard.targets.protocol import Endpoint, Live, State
 from modelyard.targets.slimming import BALLAST, BESIDE_A_GRAPH
 from modelyard.targets.tokens import write_hash
 from modelyard_runtime.access import HASHES_FILE, SWITCH
-from modelyard_runtime.bundle_format import MODEL_FOLDER, RUNTIME_FOLDER
+from modelyard_runtime.bundle_format import RUNTIME_FOLDER
 from modelyard_runtime.child import SITE
 from modelyard_runtime.doors.asgi import BUNDLE
 from modelyard_runtime.metrics import STATE_FOLDER
@@ -128,10 +127,7 @@ class ContainerTarget(LiveContainer):
         context = folder / CONTEXT
         site, source = context / "site", context / "src"
         site.mkdir(parents=True)
-        for part in (MODEL_FOLDER, RUNTIME_FOLDER):
-            shutil.copytree(
-                bundle.path / "src" / part, source / part, ignore=shutil.ignore_patterns("__pycache__")
-            )
+        copy_parts(bundle.path / "src", source)
         (context / "Containerfile").write_text(self._containerfile(bundle), encoding="utf-8")
         own = bundle_components(context)
         in_child = needs_child(bundle.manifest)
