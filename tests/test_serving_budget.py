@@ -357,7 +357,7 @@ def test_a_model_without_an_onnx_form_is_measured_in_python_and_says_so(data: An
         found.best_estimator.predict_proba(data[0].iloc[[0]])
         found.best_estimator.predict(data[0].iloc[[0]])
     alike = (time.perf_counter() - started) / 20 * 1e6
-    assert alike / 5 < found.cost.latency_us < alike * 5
+    assert alike / 10 < found.cost.latency_us < alike * 10
 
 
 def test_arrays_and_sparse_rows_are_measured_too(data: Any) -> None:
@@ -400,7 +400,8 @@ def test_what_is_timed_is_one_row_in_onnx_runtime(data: Any) -> None:
         answer()
         times.append(time.perf_counter() - started)
     alike = float(np.median(times)) * 1e6
-    assert alike / 3 < costs[1].latency_us < alike * 3
+    # A batch, or a session made anew, is further away than that; a busy machine is not.
+    assert alike / 10 < costs[1].latency_us < alike * 10
 
 
 def test_a_graph_that_is_slower_by_far_is_measured_as_packaging_would_serve_it() -> None:

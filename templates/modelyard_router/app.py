@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
 
 from modelyard_router import counters
-from modelyard_router.choice import Choice
+from modelyard_router.choice import CHOSEN, Choice, Chosen
 from modelyard_router.crew import Crew
 from modelyard_router.keys import in_body, in_headers
 from modelyard_runtime.access import Gate
@@ -23,8 +24,6 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-#: A header that nobody can send: which variant the hot path had chosen before the general way took the request.
-_CHOSEN = b"\0variant"
 _ROWS = (PREDICT, "/explain")
 _PREFIXES = ("/v1/models/", "/v2/models/")
 _VERSION = re.compile(r"/v[12]/models/[^/]+/versions/(?P<version>[^/:]+)")
@@ -58,6 +57,7 @@ class RouterApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
+            self._crew.look_from(asyncio.get_running_loop())
             await self._host(scope, self._ending(receive), send)
         elif scope["type"] == "http" and (named := self._named(scope["path"])) is not None:
             await named(scope, receive, send)
@@ -82,7 +82,7 @@ class RouterApp:
                 await self._host.refuse(scope, send, refused)
                 return
         elif app is None:
-            app = choice.apps.get(marked or "") or choice.apps[choice.by_chance()]
+            app = choice.apps.get(marked or "") or choice.apps[choice.draw().name]
         await app(scope, receive, send)
 
     async def _of_caller(
@@ -99,8 +99,8 @@ class RouterApp:
             said, body = in_body(body, choice.sticky.name, strip=choice.sticky.strip)
             key = said if key is None else key
             receive = _replayed(body)
-        name = choice.of(key) if key is not None else marked
-        return choice.apps.get(name or "") or choice.apps[choice.by_chance()], receive
+        name = choice.of(key).name if key is not None else marked
+        return choice.apps.get(name or "") or choice.apps[choice.draw().name], receive
 
     def _lets_in(self, headers: dict[bytes, bytes]) -> bool:
         return self._gate.lets_in(headers.get(b"authorization"))
@@ -135,17 +135,11 @@ class RoutedHot:
             key = None if sticky.strip else in_headers(headers, sticky.headers)
             if key is None:
                 return self._by_body(choice, headers)
-            return self._marked(choice, choice.of(key), headers)
+            return _marked(choice.of(key), headers)
         if choice.only is not None:
             hot = choice.only.hot
             return None if hot is None else hot.admits(headers)
-        return self._marked(choice, choice.by_chance(), headers)
-
-    def _marked(self, choice: Choice, name: str, headers: Headers) -> Attempt | None:
-        hot = choice.apps[name].hot
-        attempt = None if hot is None else hot.admits(headers)
-        headers.append((_CHOSEN, name.encode()))
-        return attempt
+        return _marked(choice.draw(), headers)
 
     def _by_body(self, choice: Choice, headers: Headers) -> Attempt | None:
         app = next(iter(choice.apps.values()))
@@ -160,13 +154,12 @@ class RoutedHot:
                 respond(None)
                 return
             said = in_headers(headers, sticky.headers)
-            name = choice.of(said if said is not None else key)
-            headers.append((_CHOSEN, name.encode()))
-            hot = choice.apps[name].hot
-            if hot is None:
+            chosen = choice.of(said if said is not None else key)
+            headers.append(chosen.mark)
+            if chosen.hot is None:
                 respond(None)
             else:
-                hot.attempt(inner, respond)
+                chosen.hot.attempt(inner, respond)
 
         return attempt
 
@@ -177,12 +170,18 @@ class RoutedHot:
                 app.hot.flush()
 
 
+def _marked(chosen: Chosen, headers: Headers) -> Attempt | None:
+    attempt = None if chosen.hot is None else chosen.hot.admits(headers)
+    headers.append(chosen.mark)
+    return attempt
+
+
 def _predicts(path: str) -> bool:
     return path in _ROWS or path.startswith(_PREFIXES)
 
 
 def _taken_mark(headers: Headers) -> str | None:
-    if headers and headers[-1][0] == _CHOSEN:
+    if headers and headers[-1][0] == CHOSEN:
         return headers.pop()[1].decode()
     return None
 

@@ -9,6 +9,28 @@ from modelyard_router.choosing import by_chance, by_key
 from modelyard_router.keys import header_names
 from modelyard_router.policy import Policy
 from modelyard_runtime.doors.asgi import PredictorApp
+from modelyard_runtime.doors.hot_path import HotPath
+
+#: A header that nobody can send: which variant the hot path had chosen before the general way took the request.
+CHOSEN = b"\0variant"
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """A variant that may be drawn, with what a request needs of it then.
+
+    Attributes
+    ----------
+    name : str
+    hot : HotPath or None
+        Its short way to an answer.
+    mark : tuple of bytes
+        The header that says that it was chosen.
+    """
+
+    name: str
+    hot: HotPath | None
+    mark: tuple[bytes, bytes]
 
 
 @dataclass(frozen=True)
@@ -35,9 +57,13 @@ class Choice:
         total = sum(weights.values())
         weights = {name: weight / total for name, weight in weights.items()} if total else {host: 1.0}
         self._weights = weights
-        self._pick = by_chance(weights)
         self.number = 0 if policy is None else policy.number
         self.apps = {name: apps[name] for name in weights}
+        self._chosen = {
+            name: Chosen(name, app.hot, (CHOSEN, name.encode())) for name, app in self.apps.items()
+        }
+        #: Draws a variant, by chance.
+        self.draw = by_chance({self._chosen[name]: weight for name, weight in weights.items()})
         #: The one that answers everything, if there is one.
         self.only = next(iter(self.apps.values())) if len(self.apps) == 1 else None
         self.sticky: Sticky | None = None
@@ -46,9 +72,6 @@ class Choice:
             self.sticky = Sticky(policy.sticky, header_names(policy.sticky), strip=not known)
             self._salts = {name: policy.variants[name].digest for name in weights if name in policy.variants}
 
-    def by_chance(self) -> str:
-        return self._pick()
-
-    def of(self, key: str | None) -> str:
+    def of(self, key: str | None) -> Chosen:
         """Return the variant of a caller; by chance where nobody says who it is."""
-        return self._pick() if key is None else by_key(self._weights, key, self._salts)
+        return self.draw() if key is None else self._chosen[by_key(self._weights, key, self._salts)]

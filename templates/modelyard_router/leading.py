@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from modelyard_router.crew import Crew
 
 _LOCK = "leader.lock"
-_EVERY_S = 0.2
+_EVERY_S, _QUIET_S = 0.2, 1.0  # while a rollout goes on; else
 _AGAIN_S = 2.0
 _END_S = 3.0
 _PROGRAM = (
@@ -53,7 +53,8 @@ class Leader:
         now = time.monotonic()
         if (now < self._next and policy.number == self._number) or not self._leads():
             return
-        self._next, self._number = now + _EVERY_S, policy.number
+        self._next = now + (_EVERY_S if policy.is_rolling else _QUIET_S)
+        self._number = policy.number
         workers.note_lost(self._folder, time.time())
         if policy.is_rolling:
             self._roll(policy)
