@@ -146,10 +146,10 @@ env-targets: .env-targets/.done ## clouds' own emulators, for the tests of targe
 
 .PHONY: containers
 containers:
-	@command -v podman >/dev/null && command -v buildah >/dev/null && command -v runc >/dev/null && command -v debootstrap >/dev/null || { \
+	@command -v podman >/dev/null && command -v buildah >/dev/null && command -v runc >/dev/null && command -v debootstrap >/dev/null && command -v docker-registry >/dev/null || { \
 	  if [ -f /etc/debian_version ] && [ "$$(id -u)" = 0 ]; then \
-	    apt-get update -qq && apt-get install -y -qq --no-install-recommends podman buildah runc debootstrap; \
-	  else echo "the tests of images need podman; type: sudo apt-get install podman buildah runc debootstrap"; exit 1; fi; }
+	    apt-get update -qq && apt-get install -y -qq --no-install-recommends podman buildah runc debootstrap docker-registry; \
+	  else echo "the tests of images need podman; type: sudo apt-get install podman buildah runc debootstrap docker-registry"; exit 1; fi; }
 
 .PHONY: test-targets
 test-targets: $(VENV)/.dev env-targets containers ## what goes to a cloud or into an image, run by that cloud's own programs and by podman

@@ -29,7 +29,7 @@ def measured(folder: Path, wanted: argparse.Namespace) -> dict[str, Any]:
     from emulators import ENVIRONMENT, LambdaEmulator, python_of_environment
     from modelyard.targets.aws_lambda import LambdaTarget
     from modelyard.targets.aws_lambda_events import url_event
-    from modelyard.targets.aws_lambda_versions import ZIP
+    from modelyard.targets.aws_lambda_package import ZIP
     from modelyard.targets.rehearsing.golden_replay import GoldenReplay
     from modelyard_runtime.access import SWITCH
 
@@ -48,13 +48,13 @@ def measured(folder: Path, wanted: argparse.Namespace) -> dict[str, Any]:
             with emulator:
                 found = [emulator.ask(url_event(body)) for body in golden.bodies()]
         answers = [artifact.handler.answered(said)[1] for said, _ in found]
-        matched = sum(golden.compared([answer], number).ok for number, answer in enumerate(answers))
+        compared = golden.compared(answers)
         seconds = [took for _, took in found]
         rounds.append(
             {
                 "cold_s": seconds[0],
                 "warm_ms": statistics.median(seconds[1:]) * 1e3,
-                "golden": matched / len(answers),
+                "golden": 1 - compared.differing / compared.rows,
             }
         )
     return {

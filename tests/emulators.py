@@ -5,14 +5,15 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import shutil
 import subprocess
 import time
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from modelyard.targets.aws_lambda import HANDLER
+from modelyard.targets.aws_lambda_code import HANDLER
 from modelyard.targets.installing import machine
 from modelyard.targets.processes import free_port
 
@@ -33,62 +34,46 @@ def python_of_environment() -> str:
     return site_packages().parent.name.removeprefix("python")
 
 
-class LambdaEmulator:
-    """AWS's runtime interface emulator and runtime client, with the content of one zip file.
+def _emulator(folder: Path) -> Path:
+    """Return AWS's runtime interface emulator, as a program that may be run."""
+    found = folder / "emulator"
+    origin = site_packages() / f"samcli/local/rapid/aws-lambda-rie-{machine()}"
+    found.write_bytes(origin.read_bytes())  # installed without the right to run it
+    found.chmod(0o755)
+    return found
 
-    Parameters
-    ----------
-    packed : Path
-        The zip file.
-    python : str
-        An interpreter with nothing installed, of the Python that the file is for.
-    folder : Path
-        Empty and there.
-    env : mapping of str to str
-        The function's environment variables.
+
+class Emulator:
+    """AWS's runtime interface emulator, which starts a function and hands it events.
 
     Attributes
     ----------
-    content : Path
-        What was in the zip file.
+    port : int
+        Where it listens, on loopback.
     pid : int
-        The emulator's process.
+        Its process.
     """
 
-    def __init__(self, packed: Path, python: str, folder: Path, env: Mapping[str, str]) -> None:
-        self.content, client = folder / "task", folder / "client"
-        with zipfile.ZipFile(packed) as file:
-            file.extractall(self.content)
-        client.mkdir()
-        for pattern in _CLIENT:
-            for found in site_packages().glob(pattern):
-                (client / found.name).symlink_to(found)
-        self.port, runtime = free_port(), free_port()
-        machines = {"arm64": "arm64", "x86_64": "x86_64"}
-        emulator = folder / "emulator"
-        origin = site_packages() / f"samcli/local/rapid/aws-lambda-rie-{machines[machine()]}"
-        emulator.write_bytes(origin.read_bytes())  # installed without the right to run it
-        emulator.chmod(0o700)
-        argv = [
-            str(emulator), "--log-level", "error",
-            "--runtime-interface-emulator-address", f"127.0.0.1:{self.port}",
-            "--runtime-api-address", f"127.0.0.1:{runtime}",
-            python, "-m", "awslambdaric", HANDLER,
+    def __init__(self) -> None:
+        self.port, self._runtime = free_port(), free_port()
+        self._connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_WAIT_S)
+
+    @property
+    def _words(self) -> list[str]:
+        return [
+            "--log-level", "error", "--runtime-interface-emulator-address", f"127.0.0.1:{self.port}",
+            "--runtime-api-address", f"127.0.0.1:{self._runtime}",
         ]  # fmt: skip
-        told = {
-            "PATH": os.defpath, "LANG": "en_US.UTF-8", "TZ": ":UTC", "PYTHONPATH": str(client),
-            "PYTHONDONTWRITEBYTECODE": "1", "LAMBDA_TASK_ROOT": str(self.content),
-            "AWS_LAMBDA_FUNCTION_NAME": "function", "AWS_LAMBDA_FUNCTION_TIMEOUT": "30", **env,
-        }  # fmt: skip
+
+    def _begin(self, argv: list[str], folder: Path, cwd: Path, env: Mapping[str, str]) -> None:
         self._log = folder / "log"
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                argv, cwd=self.content, env=told, stdout=log, stderr=log, start_new_session=True
+                argv, cwd=cwd, env=dict(env), stdout=log, stderr=log, start_new_session=True
             )
         self.pid = self._process.pid
-        self._connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_WAIT_S)
 
-    def __enter__(self) -> LambdaEmulator:
+    def __enter__(self) -> Self:
         deadline = time.monotonic() + _WAIT_S
         while True:
             try:
@@ -117,3 +102,85 @@ class LambdaEmulator:
         self._connection.close()
         self._process.terminate()
         self._process.wait(_WAIT_S)
+
+
+def _told(env: Mapping[str, str]) -> dict[str, str]:
+    return {"AWS_LAMBDA_FUNCTION_NAME": "function", "AWS_LAMBDA_FUNCTION_TIMEOUT": "30", **env}
+
+
+class LambdaEmulator(Emulator):
+    """It, and AWS's runtime client, with the content of one zip file.
+
+    Parameters
+    ----------
+    packed : Path
+        The zip file.
+    python : str
+        An interpreter with nothing installed, of the Python that the file is for.
+    folder : Path
+        Empty and there.
+    env : mapping of str to str
+        The function's environment variables.
+
+    Attributes
+    ----------
+    content : Path
+        What was in the zip file.
+    """
+
+    def __init__(self, packed: Path, python: str, folder: Path, env: Mapping[str, str]) -> None:
+        super().__init__()
+        self.content, client = folder / "task", folder / "client"
+        with zipfile.ZipFile(packed) as file:
+            file.extractall(self.content)
+        client.mkdir()
+        for pattern in _CLIENT:
+            for found in site_packages().glob(pattern):
+                (client / found.name).symlink_to(found)
+        argv = [str(_emulator(folder)), *self._words, python, "-m", "awslambdaric", HANDLER]
+        told = {
+            "PATH": os.defpath, "LANG": "en_US.UTF-8", "TZ": ":UTC", "PYTHONPATH": str(client),
+            "PYTHONDONTWRITEBYTECODE": "1", "LAMBDA_TASK_ROOT": str(self.content), **_told(env),
+        }  # fmt: skip
+        self._begin(argv, folder, self.content, told)
+
+
+class ImageEmulator(Emulator):
+    """It, in a container of an image, whose disk is read-only but for ``/tmp``; it runs the image's own program.
+
+    Parameters
+    ----------
+    image : str
+        Podman gets it from where its name says.
+    folder : Path
+        Empty and there.
+    env : mapping of str to str
+        The function's environment variables.
+    passwords : Path
+        With what podman may get it.
+    """
+
+    def __init__(self, image: str, folder: Path, env: Mapping[str, str], passwords: Path) -> None:
+        super().__init__()
+        self._name = f"modelyard-function-{self.port}"
+        podman = shutil.which("podman")
+        assert podman is not None, "type: make containers"
+        self._podman = podman
+        subprocess.run(
+            [podman, "pull", "--quiet", "--authfile", str(passwords), image],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        asked = [podman, "image", "inspect", "--format", "{{json .Config}}", image]
+        known = json.loads(subprocess.run(asked, check=True, capture_output=True).stdout)
+        variables = [f"--env={name}={value}" for name, value in _told(env).items()]
+        argv = [
+            podman, "run", "--rm", "--name", self._name, "--network", "host", "--read-only", "--tmpfs", "/tmp",
+            "--volume", f"{_emulator(folder)}:/emulator:ro", *variables, "--entrypoint", "/emulator", image,
+            *self._words, *known["Entrypoint"], *known["Cmd"],
+        ]  # fmt: skip
+        self._begin(argv, folder, folder, os.environ)
+
+    def __exit__(self, *_: object) -> None:
+        subprocess.run([self._podman, "rm", "--force", self._name], check=False, capture_output=True)
+        super().__exit__()

@@ -1,7 +1,7 @@
 """AWS Lambda from its two halves that are real here: moto keeps what is there, AWS's own emulator runs it.
 
-moto's server answers every call, but runs no zip file of ours. `LambdaCloud` stands between boto3 and the target: it
-keeps the zip file of each published version, and opens the function URL on loopback. A request there goes to the
+moto's server answers every call, but runs no zip file and no image of ours. `LambdaCloud` stands between boto3 and the
+target: it keeps what each published version runs, and opens the function URL on loopback. A request there goes to the
 version that the alias in moto names.
 """
 
@@ -21,7 +21,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from emulators import LambdaEmulator
+from emulators import Emulator, ImageEmulator, LambdaEmulator
 from modelyard.targets.aws_lambda_events import url_event
 from modelyard.targets.calls import CallFailed, Send
 from modelyard.targets.installing import bare_python, find_python
@@ -53,18 +53,24 @@ class LambdaCloud:
         Tags of bundles whose zip file arrives with one byte of its model changed.
     before : dict of str to callable
         What comes in between the next time that an operation is asked for.
+    registry : str
+        Where images go: ``127.0.0.1:5000``.
+    passwords : Path
+        With what they are fetched from there.
     """
 
     def __init__(self, honest: Callable[[str | None, str], Send], folder: Path) -> None:
         self.calls: list[str] = []
         self.damaged: set[str] = set()
         self.before: dict[str, Callable[[], Any]] = {}
+        self.registry = ""
+        self.passwords = Path()
         self._honest, self._folder = honest, folder
-        self._zips: dict[tuple[_Function, str], bytes] = {}
+        self._code: dict[tuple[_Function, str], bytes | str] = {}  # a zip file, or an image's name
         self._revisions: dict[_Function, int] = {}
         self._number = count(1)
         self._servers: dict[_Function, ThreadingHTTPServer] = {}
-        self._instances: dict[tuple[_Function, str, str], tuple[LambdaEmulator, threading.Lock]] = {}
+        self._instances: dict[tuple[_Function, str, str], tuple[Emulator, threading.Lock]] = {}
         self._starting = threading.Lock()
         self._chance = random.Random(0)
 
@@ -80,6 +86,8 @@ class LambdaCloud:
                 self.calls.append(f"{service}.{operation}")
             self.before.pop(operation, lambda: None)()
             own = getattr(self, f"_{operation}", None) if service == "lambda" else None
+            if service == "ecr":
+                return self._at_registry(send(service, operation, parameters))
             if own is None:
                 return send(service, operation, parameters)
             answer: Answer = own(_Function(where, parameters["FunctionName"]), send, parameters)
@@ -87,17 +95,27 @@ class LambdaCloud:
 
         return heard
 
+    def _at_registry(self, answer: Answer) -> Answer:
+        """Name the registry of the tests where moto names one that is not there."""
+        for found in (answer.get("repository", {}), *answer.get("repositories", ())):
+            if "repositoryUri" in found:
+                found["repositoryUri"] = f"{self.registry}/{found['repositoryName']}"
+        return answer
+
     def _CreateFunction(self, which: _Function, send: Send, parameters: Any) -> Answer:  # noqa: N802
         answer = send("lambda", "CreateFunction", parameters)
-        self._zips[which, "$LATEST"] = self._arrived(parameters["Code"]["ZipFile"])
+        self._code[which, "$LATEST"] = self._arrived(parameters["Code"])
         return answer
 
     def _UpdateFunctionCode(self, which: _Function, send: Send, parameters: Any) -> Answer:  # noqa: N802
         answer = send("lambda", "UpdateFunctionCode", parameters)
-        self._zips[which, "$LATEST"] = self._arrived(parameters["ZipFile"])
+        self._code[which, "$LATEST"] = self._arrived(parameters)
         return answer
 
-    def _arrived(self, packed: bytes) -> bytes:
+    def _arrived(self, code: Mapping[str, Any]) -> bytes | str:
+        if "ImageUri" in code:
+            return str(code["ImageUri"])
+        packed: bytes = code["ZipFile"]
         with zipfile.ZipFile(io.BytesIO(packed)) as file:
             told = file.read("app.py").decode()
             if not any(f"{tag}:" in told for tag in self.damaged):
@@ -112,7 +130,7 @@ class LambdaCloud:
 
     def _PublishVersion(self, which: _Function, send: Send, parameters: Any) -> Answer:  # noqa: N802
         answer = send("lambda", "PublishVersion", parameters)
-        self._zips[which, answer["Version"]] = self._zips[which, "$LATEST"]
+        self._code[which, answer["Version"]] = self._code[which, "$LATEST"]
         return answer
 
     def _DeleteFunction(self, which: _Function, send: Send, parameters: Any) -> Answer:  # noqa: N802
@@ -223,21 +241,25 @@ class LambdaCloud:
                 return emulator.pid
         return None
 
-    def _instance(self, which: _Function, send: Send, version: str) -> tuple[LambdaEmulator, threading.Lock]:
+    def _instance(self, which: _Function, send: Send, version: str) -> tuple[Emulator, threading.Lock]:
         asked = {"FunctionName": which.name, "Qualifier": version}
         known = send("lambda", "GetFunctionConfiguration", asked)
         env = {**known["Environment"]["Variables"], "AWS_LAMBDA_FUNCTION_VERSION": version}
-        packed = self._zips[which, version]
-        key = (which, version, json.dumps([env, hash(packed)]))
+        code = self._code[which, version]
+        key = (which, version, json.dumps([env, hash(code)]))
         with self._starting:
             if key not in self._instances:
                 folder = self._folder / f"instance-{len(self._instances)}"
                 folder.mkdir()
-                file = folder / "function.zip"
-                file.write_bytes(packed)
-                python = _bare(known["Runtime"].removeprefix("python"), self._folder)
-                emulator = LambdaEmulator(file, python, folder, env).__enter__()
-                self._instances[key] = (emulator, threading.Lock())
+                emulator: Emulator
+                if isinstance(code, str):
+                    emulator = ImageEmulator(code, folder, env, self.passwords)
+                else:
+                    file = folder / "function.zip"
+                    file.write_bytes(code)
+                    python = _bare(known["Runtime"].removeprefix("python"), self._folder)
+                    emulator = LambdaEmulator(file, python, folder, env)
+                self._instances[key] = (emulator.__enter__(), threading.Lock())
         return self._instances[key]
 
     def __enter__(self) -> LambdaCloud:

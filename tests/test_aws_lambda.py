@@ -142,7 +142,16 @@ def test_an_answer_that_lambda_would_not_let_out_is_refused_with_its_size(
         ({"memory": 10_241}, r"memory 10241 cannot be"),
         ({"timeout": 901.0}, r"timeout 901 cannot be; choose whole seconds from 1 to 900"),
         ({"timeout": 1.5}, r"timeout 1\.5 cannot be"),
-        ({"python": "3.11"}, r"no python '3\.11' that serves bundles; it has: 3\.12, 3\.13"),
+        (
+            {"python": "3.11"},
+            r"no python '3\.11' that serves bundles; it has: 3\.12, 3\.13; or add --package image",
+        ),
+        (
+            {"python": "3.9", "package": "image"},
+            r"no python '3\.9' that serves bundles; it has: 3\.11, 3\.12, 3\.13$",
+        ),
+        ({"package": "tar"}, "package 'tar' cannot be; choose image, zip"),
+        ({"engine": "podman"}, "a zip file has no base and wants no engine; add --package image"),
         ({"architecture": "riscv64"}, r"no architecture 'riscv64'"),
     ],
 )

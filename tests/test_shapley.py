@@ -48,7 +48,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from modelyard.explanation import explain
 from modelyard.explanation.attribution import Attribution
-from modelyard_explainer.original_columns import UncertainOriginError, origins, steps_and_model
+from modelyard_explainer.original_columns import UncertainOriginError, steps_and_model, traced
 
 NUMBERS, TEXTS = ["age", "fare"], ["town", "deck"]
 
@@ -440,7 +440,7 @@ def certain() -> list[Any]:
 def test_only_the_columns_that_came_from_one_move_when_that_one_is_changed(steps: list[Any]) -> None:
     X, y = passengers()
     fitted = make_pipeline(*steps).fit(X, y)
-    sources = origins([step for _, step in fitted.steps], X.iloc[:5])
+    _, sources = traced([step for _, step in fitted.steps], X.iloc[:5])
     before = np.asarray(fitted.transform(X), dtype=float)
     assert len(sources) == before.shape[1]
     for place, name in enumerate(X.columns):
@@ -455,7 +455,7 @@ def test_a_one_hot_step_makes_as_many_columns_as_it_is_said_to() -> None:
     pipeline = piped(Ridge()).fit(X, y)
     steps, _ = steps_and_model(pipeline)
     # age and fare, whether age was null, three towns and none, four decks
-    assert origins(steps, X.iloc[:5]).tolist() == [0, 1, 0, 2, 2, 2, 2, 3, 3, 3, 3]
+    assert traced(steps, X.iloc[:5])[1].tolist() == [0, 1, 0, 2, 2, 2, 2, 3, 3, 3, 3]
 
 
 @pytest.mark.parametrize(
@@ -467,4 +467,4 @@ def test_what_may_mix_columns_is_uncertain(step: Any) -> None:
     X, y = passengers()
     rows = X if isinstance(step, Ratio) else X[NUMBERS].fillna(0)
     with pytest.raises(UncertainOriginError, match=type(step).__name__):
-        origins([step.fit(rows, y)], rows.iloc[:5])
+        traced([step.fit(rows, y)], rows.iloc[:5])

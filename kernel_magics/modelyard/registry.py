@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -27,7 +30,7 @@ class Registry(Mapping[str, Any]):
         self._noun = noun
 
     def _found(self) -> dict[str, EntryPoint]:
-        return {point.name: point for point in entry_points(group=self._group)}
+        return _registered(self._group, tuple(_installed_where()))
 
     def __getitem__(self, name: str) -> Any:
         """Return the plug-in called `name`.
@@ -60,6 +63,21 @@ class Registry(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._found())
+
+
+@lru_cache(maxsize=32)
+def _registered(group: str, where: tuple[tuple[str, int], ...]) -> dict[str, EntryPoint]:
+    """Read what is registered from the files of every distribution; again only where something was installed since."""
+    return {point.name: point for point in entry_points(group=group)}
+
+
+def _installed_where() -> Iterator[tuple[str, int]]:
+    """Yield the folders where distributions lie, and when something was last put there or taken away."""
+    for path in sys.path:
+        try:
+            yield path, os.stat(path or ".").st_mtime_ns
+        except OSError:
+            continue
 
 
 #: Every installed target class by name. It is here for the stages above the targets, which ask one for its limits.

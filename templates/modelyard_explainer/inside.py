@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 
 from modelyard_explainer.original_columns import (
     UncertainOriginError,
-    origins,
+    part,
     steps_and_model,
+    traced,
     transformed,
 )
-from modelyard_explainer.readings import Reading, Values, linear_reading, part, tree_reading
+from modelyard_explainer.readings import Reading, Values, linear_reading, tree_reading
 
 #: Modules of models of trees; what shap makes of them is checked, so that one too many does no harm.
 _TREES = ("sklearn.tree.", "sklearn.ensemble.", "lightgbm.", "xgboost.", "catboost.")
 _SECONDS_AT_ONCE = 0.5
-_FEW = 8
 
 
 def nowhere(rows: int) -> None:
@@ -80,10 +80,10 @@ def read(estimator: Any, behind: Any, classes: int, wanted: str | None) -> Insid
     if kind is None:
         return f"{type(model).__name__} is neither trees nor linear"
     try:
-        sources = origins(steps, part(behind, slice(_FEW)))
+        made, sources = traced(steps, behind)
     except UncertainOriginError as reason:
         return str(reason)
-    reading = (tree_reading if kind == "tree" else linear_reading)(model, transformed(steps, behind), classes)
+    reading = (tree_reading if kind == "tree" else linear_reading)(model, made, classes)
     return reading if isinstance(reading, str) else Inside(reading, steps, sources)
 
 

@@ -24,10 +24,16 @@ _ONE_TO_ONE = frozenset(
 )  # fmt: skip
 #: Those that make the same number of columns of each, all of the first one first.
 _SAME_EACH = frozenset(("TargetEncoder", "SplineTransformer"))
+_FEW = 8  # rows, where no more is looked at than how many columns are made of them
 
 
 class UncertainOriginError(Exception):
     """Some transformed column may depend on several original ones; the message names the step."""
+
+
+def part(rows: Any, places: slice) -> Any:
+    """Return some of the rows of a frame, an array or a matrix."""
+    return rows.iloc[places] if hasattr(rows, "iloc") else rows[places]
 
 
 def steps_and_model(estimator: Any) -> tuple[list[Any], Any]:
@@ -57,14 +63,14 @@ def transformed(steps: Sequence[Any], rows: Any) -> Any:
     return rows
 
 
-def origins(steps: Sequence[Any], rows: Any) -> NDArray[np.intp]:
-    """Return, for each column that the last step makes, the place of the original column that it came from.
+def traced(steps: Sequence[Any], rows: Any) -> tuple[Any, NDArray[np.intp]]:
+    """Return what the last step makes of rows, and for each of its columns the place of the original one it came from.
 
     Parameters
     ----------
     steps : sequence of fitted transformers
     rows : DataFrame or array
-        A few rows, as the first step takes them.
+        As the first step takes them.
 
     Raises
     ------
@@ -74,7 +80,7 @@ def origins(steps: Sequence[Any], rows: Any) -> NDArray[np.intp]:
     sources = list(range(_width(rows)))
     for step in steps:
         rows, sources = _through(step, rows, sources)
-    return np.array(sources, dtype=np.intp)
+    return rows, np.array(sources, dtype=np.intp)
 
 
 def _through(step: Any, rows: Any, sources: list[int]) -> tuple[Any, list[int]]:
@@ -82,7 +88,10 @@ def _through(step: Any, rows: Any, sources: list[int]) -> tuple[Any, list[int]]:
     if _passes(step):
         return rows, sources
     made = step.transform(rows)
-    found = sources[:1] * _width(made) if len(set(sources)) == 1 else _known(step, rows, made, sources)
+    if len(set(sources)) == 1:
+        found = sources[:1] * _width(made)
+    else:
+        found = _known(step, part(rows, slice(_FEW)), made, sources)
     if len(found) != _width(made):
         raise UncertainOriginError(
             f"{type(step).__name__} makes {_width(made)} columns, of which {len(found)} are known"

@@ -17,6 +17,8 @@ import shap
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
+from modelyard_explainer.original_columns import part
+
 #: The largest relative difference between what shap and what the model says of the same rows.
 _FAITHFUL = 1e-4
 #: shap's C code counts the nodes of a tree in two bytes, and does not look whether they suffice.
@@ -247,11 +249,6 @@ def _inverse_link(classes: int) -> Callable[[Values], Values]:
     if classes == 2:
         return lambda sums: np.asarray(expit(sums))
     return lambda sums: np.asarray(softmax(sums, axis=1))
-
-
-def part(rows: Any, places: slice) -> Any:
-    """Return some of the rows of a frame, an array or a matrix."""
-    return rows.iloc[places] if hasattr(rows, "iloc") else rows[places]
 
 
 def _columns(found: Any) -> Values:

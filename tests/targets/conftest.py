@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import subprocess
 import time
@@ -15,6 +17,8 @@ from emulators import ENVIRONMENT, site_packages
 from lambda_cloud import LambdaCloud
 from modelyard.targets import aws_calls
 from modelyard.targets.processes import free_port
+
+HERE = Path(__file__).parent.parent
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -69,3 +73,63 @@ def cloud(
     with LambdaCloud(aws_calls.sender, tmp_path_factory.mktemp("cloud")) as made:
         monkeypatch.setattr("modelyard.targets.aws_lambda_live.sender", made.sender)
         yield made
+
+
+@pytest.fixture(scope="session")
+def base_image() -> str:
+    """An image of Debian with python3."""
+    os.environ["CONTAINERS_CONF"] = str(HERE / "environments" / "containers.conf")
+    os.environ["BUILDAH_ISOLATION"] = "chroot"
+    image = "localhost/modelyard-test-base:1"
+    subprocess.run([str(HERE / "environments" / "debian_base.sh"), image, "podman"], check=True)
+    return image
+
+
+@pytest.fixture
+def registry(
+    cloud: LambdaCloud, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """A registry of images (Debian's docker-registry) that wants the password which the account gives."""
+    monkeypatch.syspath_prepend(str(site_packages()))
+    import bcrypt
+    import boto3
+
+    given = boto3.client("ecr").get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    user, _, password = base64.b64decode(given).partition(b":")
+    folder, port = tmp_path_factory.mktemp("registry"), free_port()
+    (folder / "htpasswd").write_bytes(user + b":" + bcrypt.hashpw(password, bcrypt.gensalt(4)))
+    (folder / "config.yml").write_text(
+        json.dumps(
+            {
+                "version": 0.1,
+                "storage": {"filesystem": {"rootdirectory": str(folder / "images")}},
+                "http": {"addr": f"127.0.0.1:{port}"},
+                "auth": {"htpasswd": {"realm": "registry", "path": str(folder / "htpasswd")}},
+            }
+        )
+    )
+    (folder / "registries.conf").write_text(f'[[registry]]\nlocation = "127.0.0.1:{port}"\ninsecure = true\n')
+    monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(folder / "registries.conf"))
+    cloud.passwords = folder / "auth.json"
+    cloud.passwords.write_text(json.dumps({"auths": {f"127.0.0.1:{port}": {"auth": given}}}))
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(
+            ["docker-registry", "serve", str(folder / "config.yml")], stdout=log, stderr=log
+        )
+    try:
+        cloud.registry = f"127.0.0.1:{port}"
+        deadline = time.monotonic() + 20
+        while not is_answering(port):
+            assert time.monotonic() < deadline, (folder / "log").read_text()
+            time.sleep(0.05)
+        yield cloud.registry
+    finally:
+        server.kill()
+        server.wait()
+
+
+def is_answering(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/v2/", trust_env=False).status_code == 401
+    except httpx.HTTPError:
+        return False

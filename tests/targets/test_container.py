@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import time
@@ -23,7 +22,6 @@ from modelyard.targets.container_engine import Engine, runner
 from modelyard.testing import TargetContract
 
 BASE = "localhost/modelyard-test-base:1"
-HERE = Path(__file__).parent.parent
 OPTIONS = {"base": BASE, "python": "3.11", "network": "host", "timeout": 120.0}
 MOST_ON_TOP = 130e6
 
@@ -31,12 +29,9 @@ X, y = load_breast_cancer(return_X_y=True, as_frame=True)
 MODEL = RandomForestClassifier(20, random_state=0).fit(X, y)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def base_image() -> None:
-    os.environ["CONTAINERS_CONF"] = str(HERE / "environments" / "containers.conf")
-    os.environ["BUILDAH_ISOLATION"] = "chroot"
-    script = HERE / "environments" / "debian_base.sh"
-    subprocess.run([str(script), BASE, "podman"], check=True)
+@pytest.fixture(autouse=True)
+def engines(base_image: str) -> None:
+    assert base_image == BASE
 
 
 @pytest.fixture
@@ -110,6 +105,22 @@ def test_a_replacement_is_taken_back_at_the_same_url(deployment: Deployment) -> 
     assert back is not None
     assert (back.url, back.bundle) == (deployment.url, deployment.bundle)
     assert abs(back.predict_proba(X) - MODEL.predict_proba(X)).max() < 1e-5
+
+
+def test_bentomls_door_answers_likewise_and_has_its_pages(bundle: Bundle) -> None:
+    made = modelyard.deploy(bundle, to="container", name="paged", engine="podman", door="bentoml", **OPTIONS)
+    assert isinstance(made, Deployment)
+    try:
+        assert abs(made.predict_proba(X) - MODEL.predict_proba(X)).max() < 1e-5
+        bearer = {"Authorization": f"Bearer {made.token}"}
+        assert "BentoML" in httpx.get(f"{made.url}/docs.json", headers=bearer).text
+        assert httpx.get(f"{made.url}/docs.json").status_code == 401
+        answer = httpx.post(
+            f"{made.url}/predict", headers=bearer, json={"rows": X.head(1).to_dict("records")}
+        )
+        assert answer.json()["variant"] == f"v{bundle.version}"
+    finally:
+        made.remove()
 
 
 @pytest.mark.skipif(shutil.which("buildah") is None, reason="make test-targets installs it")

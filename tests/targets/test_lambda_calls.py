@@ -16,7 +16,9 @@ from lambda_cloud import LambdaCloud
 from modelyard.errors import DeploymentError, UsageError
 from modelyard.targets import Deployment, Plan
 from modelyard.targets.aws_lambda_calls import Wanted, create, update
+from modelyard.targets.aws_lambda_code import Code, ImageCode, ZipCode
 from modelyard.targets.calls import Call, Content, filled
+from modelyard.targets.image_push import ENGINE
 
 X, y = load_iris(return_X_y=True, as_frame=True)
 
@@ -52,17 +54,26 @@ def left(aws: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("role", [None, "arn:aws:iam::123456789012:role/own"])
-def test_every_call_of_a_plan_is_one_that_aws_describes(aws: str, role: str | None) -> None:
+@pytest.mark.parametrize(
+    "code",
+    [
+        ZipCode(Content("function.zip", "0" * 64), "python3.13"),
+        ImageCode("3f", "python:3.13-slim", "arm64"),
+    ],
+    ids=["zip", "image"],
+)
+def test_every_call_of_a_plan_is_one_that_aws_describes(aws: str, role: str | None, code: Code) -> None:
     from botocore.session import get_session
     from botocore.validate import ParamValidator
 
     wanted = Wanted(
-        "modelyard-iris", "python3.13", "arm64", 512, 30, Content("function.zip", "0" * 64), "iris:1", "1" * 64,
-        {"A": "${token_hash}"}, role, 5,
+        "modelyard-iris", "arm64", 512, 30, code, "iris:1", "1" * 64, {"A": "${token_hash}"}, role, 5,
     )  # fmt: skip
     named = defaultdict(lambda: "arn:aws:iam::123456789012:role/made")
     session = get_session()
-    for call in _with_all_beside((*create(wanted), *update(wanted, "1"))):
+    for call in _with_all_beside((*create(wanted), *update(wanted))):
+        if call.service == ENGINE:  # of this machine
+            continue
         service = session.get_service_model(call.service)
         shape = service.operation_model(call.operation).input_shape
         told = ParamValidator().validate(filled(call.parameters, named, lambda content: b"zip"), shape)
@@ -202,3 +213,37 @@ def test_region_and_role_of_the_first_deploy_stay_for_all_that_follows(
     assert len(logs.describe_log_groups()["logGroups"]) == 1
     assert modelyard.undo("half") is None
     assert logs.describe_log_groups()["logGroups"] == []
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("CodeStorageExceededException", "Code storage limit exceeded"),
+        ("LimitExceededException", "The account has its thousand roles"),
+        ("TooManyRequestsException", "Rate Exceeded"),
+    ],
+)
+def test_a_quota_is_one_line_that_says_where_to_ask(
+    aws: str, monkeypatch: pytest.MonkeyPatch, code: str, says: str
+) -> None:
+    import boto3
+    from botocore.stub import Stubber
+
+    client = boto3.client("lambda")
+    stubbed = Stubber(client)
+    stubbed.add_client_error("create_function", code, f"{says}.", http_status_code=400)
+    stubbed.activate()
+    real = boto3.session.Session.client
+    monkeypatch.setattr(
+        boto3.session.Session, "client", lambda self, name: client if name == "lambda" else real(self, name)
+    )
+    raised = (
+        f"CreateFunction, failed: {code}: {says}; have it raised under Service Quotas of lambda; made so far"
+    )
+    with pytest.raises(DeploymentError, match=raised):
+        modelyard.deploy(packaged(1.0), to="aws-lambda", apply=True)
+    stubbed.deactivate()
+    monkeypatch.setattr(boto3.session.Session, "client", real)
+    assert len(left(aws)) == 2, "the log and the role, which the message names"
+    assert modelyard.undo("iris") is None
+    assert left(aws) == []

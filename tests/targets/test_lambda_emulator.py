@@ -22,9 +22,9 @@ from emulators import LambdaEmulator, python_of_environment
 from modelyard.errors import DeploymentError
 from modelyard.packaging import Bundle
 from modelyard.targets.artifact import Artifact
-from modelyard.targets.aws_lambda import CONTENT, LambdaTarget
+from modelyard.targets.aws_lambda import LambdaTarget
 from modelyard.targets.aws_lambda_events import url_event
-from modelyard.targets.aws_lambda_versions import ZIP
+from modelyard.targets.aws_lambda_package import PACKAGES, ZIP
 from modelyard.targets.fitting import fit_of
 from modelyard.targets.rehearsing.golden_replay import GoldenReplay
 from modelyard.targets.rehearsing.rehearsal import rehearsed
@@ -119,7 +119,7 @@ def test_the_zip_of_an_onnx_bundle_is_small_and_says_of_what_it_consists(onnx: M
     sizes = {component.name: component.bytes for component in artifact.components}
     print(f"{artifact.packed_bytes} packed, {artifact.unpacked_bytes} unpacked: {sizes}")
     assert artifact.packed_bytes == (onnx.folder / ZIP).stat().st_size <= 30e6
-    content = onnx.folder / CONTENT
+    content = onnx.folder / PACKAGES["zip"].content
     assert artifact.unpacked_bytes == sum(
         path.stat().st_size for path in content.rglob("*") if path.is_file()
     )

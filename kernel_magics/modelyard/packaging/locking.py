@@ -20,6 +20,8 @@ from importlib.metadata import (
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from modelyard.errors import BundleError
+
 #: What the core of the runtime imports; each door adds its own.
 RUNTIME = ("numpy", "onnxruntime", "msgspec", "prometheus-client")
 
@@ -89,6 +91,29 @@ def missing_requirements(lock: Iterable[str]) -> list[str]:
         for name in names
         for needed in _requirements(name)
         if needed not in names and _installed(needed)
+    ]
+
+
+def completed(lock: Iterable[str], door: Iterable[str]) -> list[str]:
+    """Return a lock, what a door adds to it, and what that requires besides, pinned as it is installed here.
+
+    Raises
+    ------
+    BundleError
+        The door's distributions are not installed here as pinned, so that nobody can tell what they require.
+    """
+    own, added = list(lock), list(door)
+    for name, wanted in pinned(added).items():
+        found = version(name) if _installed(name) else "none"
+        if found != wanted:
+            raise BundleError(
+                f"{name} {wanted} is wanted, and {found} is installed here; type: pip install {name}=={wanted}"
+            )
+    known = pinned([*own, *added])
+    return [
+        *own,
+        *added,
+        *(line for line in _closed(pinned(added)) if not pinned([line]).keys() & known.keys()),
     ]
 
 

@@ -9,6 +9,8 @@ from typing import Any
 from modelyard.errors import MissingExtraError
 from modelyard.targets.calls import CallFailed, Send
 
+_QUOTAS = ("LimitExceeded", "ServiceQuotaExceeded", "CodeStorageExceeded", "TooManyRequests", "Throttling")
+
 
 def default_region() -> str | None:
     """Return the region of who names none: that of the environment, then the profile's."""
@@ -52,7 +54,9 @@ def sender(region: str | None, extra: str) -> Send:
             answer: dict[str, Any] = getattr(clients[service], xform_name(operation))(**parameters)
         except exceptions.ClientError as error:
             told = error.response["Error"]
-            raise CallFailed(told["Code"], told.get("Message") or told["Code"]) from None
+            message = (told.get("Message") or told["Code"]).rstrip(".")
+            asks = f"; have it raised under Service Quotas of {service}" if _is_quota(told["Code"]) else ""
+            raise CallFailed(told["Code"], f"{message}{asks}") from None
         except exceptions.NoRegionError:
             raise CallFailed("NoRegion", "no region is set; give one: --region eu-central-1") from None
         except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError):
@@ -67,3 +71,8 @@ def sender(region: str | None, extra: str) -> Send:
         return answer
 
     return send
+
+
+def _is_quota(code: str) -> bool:
+    """Whether a failure is that the account may not have more, or not so fast."""
+    return code.startswith(_QUOTAS)

@@ -1,8 +1,7 @@
-"""AWS Lambda: a function that starts when somebody asks, from a zip file, behind a URL of its own."""
+"""AWS Lambda: a function that starts when somebody asks, from a zip file or an image, behind a URL of its own."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from dataclasses import dataclass, field, replace
@@ -13,14 +12,16 @@ import modelyard_lambda
 from modelyard.errors import DeploymentError, UsageError, listing
 from modelyard.limits import Limits
 from modelyard.packaging import Bundle
-from modelyard.targets.archive import write_zip
 from modelyard.targets.artifact import Artifact, Component, components_in, copy_parts, files_in
-from modelyard.targets.aws_lambda_calls import HANDLER, Wanted, create, log_policy, update
+from modelyard.targets.aws_lambda_calls import Wanted, create, log_policy, update
+from modelyard.targets.aws_lambda_code import HANDLER
 from modelyard.targets.aws_lambda_events import UrlFunction
+from modelyard.targets.aws_lambda_package import MIB, PACKAGES, ROOT, Options, Package
 from modelyard.targets.aws_lambda_traffic import RoutedFunction
-from modelyard.targets.aws_lambda_versions import TOKEN_HASH, ZIP
-from modelyard.targets.calls import Call, Content
+from modelyard.targets.aws_lambda_versions import TOKEN_HASH
+from modelyard.targets.calls import Call, Send
 from modelyard.targets.carrying_out import carry_out
+from modelyard.targets.container_engine import BUILDERS
 from modelyard.targets.cost import Cost, always_on, per_request, price_table
 from modelyard.targets.installing import (
     Platform,
@@ -39,30 +40,20 @@ from modelyard_runtime.access import SWITCH, token_hash
 from modelyard_runtime.bundle_format import MODEL_FOLDER, RUNTIME_FOLDER
 from modelyard_templates import render
 
-#: What AWS calls a megabyte.
-MIB = 2**20
-#: Within the folder that `LambdaTarget.make` fills: what is sent, as it lies there then.
-CONTENT = "function"
-
-_ROOT = "/var/task"  # where Lambda puts the content of the zip file
 _WHOLE_CPU = 1769  # MB of memory with which Lambda gives one whole processor
 
 _ARCHITECTURES = ("x86_64", "arm64")
-_PYTHONS = ("3.12", "3.13")  # in those before, the C library is too old for wheels of manylinux_2_28
 _PREFIX = "modelyard-"  # of a function's name
 
 _LIMITS = Limits(
     source="https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html",
     as_of="2026-11-30",
-    unpacked_bytes=250 * MIB,
-    packed_bytes=50 * MIB,  # where it is uploaded directly
     memory_bytes=10_240 * MIB,
     request_bytes=MOST_BYTES,
     response_bytes=MOST_BYTES,
     timeout_s=900.0,
     startup_s=10.0,
     architectures=_ARCHITECTURES,
-    pythons=_PYTHONS,
     read_only_disk=True,
     writable=("/tmp",),
     network=True,
@@ -77,7 +68,7 @@ _USUAL_INSTANCES = "as many as the account allows (1,000 unless it was raised)"
 
 @dataclass(frozen=True)
 class LambdaTarget(RoutedFunction):
-    """A function of AWS Lambda, from a zip file."""
+    """A function of AWS Lambda, from a zip file or an image."""
 
     acts_at_once: ClassVar[bool] = False
 
@@ -90,9 +81,18 @@ class LambdaTarget(RoutedFunction):
     timeout: float = field(
         default=30.0, metadata={"help": f"how long an answer may take, 1 to {_MOST_SECONDS} s", "unit": "s"}
     )
+    package: str = field(
+        default="zip",
+        metadata={
+            "help": f"{listing(PACKAGES)}: what it is sent as; an image may be larger, and is built here"
+        },
+    )
     python: str = field(
-        default_factory=lambda: own_python(_PYTHONS),
-        metadata={"help": f"{listing(_PYTHONS)}; the kernel's where it is one of them"},
+        default="",
+        metadata={
+            "help": "; ".join(f"{listing(each.pythons)} as {name}" for name, each in PACKAGES.items())
+            + "; the kernel's where it is one of them"
+        },
     )
     architecture: str = field(
         default_factory=lambda: own_machine(_ARCHITECTURES),
@@ -114,6 +114,12 @@ class LambdaTarget(RoutedFunction):
             "help": "the most instances that answer at once, kept for it; the account's limit by default"
         },
     )
+    base: str | None = field(
+        default=None, metadata={"help": "the image to build on, with python3; Docker's own of it by default"}
+    )
+    engine: str | None = field(
+        default=None, metadata={"help": f"what builds an image: {listing(BUILDERS)}; the first that is there"}
+    )
     load: int = field(default=1_000_000, metadata={"help": "requests a month, for the cost"})
     price_table: str | None = field(default=None, metadata={"help": "a file with newer prices (JSON)"})
 
@@ -131,20 +137,41 @@ class LambdaTarget(RoutedFunction):
             raise UsageError(
                 f"concurrency {self.concurrency} cannot be; choose 1 to {_MOST_INSTANCES}, or leave it out"
             )
-        for option, known in (("python", _PYTHONS), ("architecture", _ARCHITECTURES)):
+        if self.package not in PACKAGES:
+            raise UsageError(f"package {self.package!r} cannot be; choose {listing(PACKAGES)}")
+        if self.package == "zip" and (self.base or self.engine):
+            raise UsageError(
+                "a zip file has no base and wants no engine; add --package image, or leave them out"
+            )
+        object.__setattr__(self, "python", self.python or own_python(self._package.pythons))
+        for option, known in (("python", self._package.pythons), ("architecture", _ARCHITECTURES)):
             value = getattr(self, option)
             if value not in known:
+                image = self.package != "image" and value in PACKAGES["image"].pythons
                 raise UsageError(
                     f"Lambda has no {option} {value!r} that serves bundles; it has: {listing(known)}"
+                    f"{'; or add --package image' if image else ''}"
                 )
 
     @property
+    def _package(self) -> Package:
+        return PACKAGES[self.package]
+
+    @property
+    def _options(self) -> Options:
+        return Options(self.python, self.architecture, self.base, self.engine)
+
+    @property
     def limits(self) -> Limits:
-        return replace(_LIMITS, memory_bytes=self.memory * MIB, timeout_s=float(self.timeout))
+        return replace(
+            _LIMITS, memory_bytes=self.memory * MIB, timeout_s=float(self.timeout),
+            unpacked_bytes=self._package.unpacked_bytes, packed_bytes=self._package.packed_bytes,
+            pythons=tuple(self._package.pythons),
+        )  # fmt: skip
 
     def plan(self, bundle: Bundle, name: str, artifact: Artifact | None, live: Live | None) -> Plan:
         if live is not None:
-            self.in_region_of(live.state.get("region"))
+            self._check_replacing(live.state)
         where = f"Python {self.python} on {self.architecture}"
         calls = (
             ()
@@ -158,7 +185,7 @@ class LambdaTarget(RoutedFunction):
             steps=(
                 f"check every digest of {bundle.tag}",
                 f"install the pins of its lock for {where}, without what answering does not read",
-                f"pack them with the model, the runtime and a handler into {ZIP}",
+                self._package.says,
                 f"make of it a function with {self.memory} MB and {self.timeout:g} s for an answer",
                 "give it a URL; the function gets the hash of a bearer token",
             ),
@@ -198,17 +225,26 @@ class LambdaTarget(RoutedFunction):
     ) -> tuple[Call, ...]:
         """Return the calls of a plan; what the token's hash is, is known when they are made."""
         wanted = self.wanted(bundle, _called(name), artifact)
-        if previous is None or "version" not in previous:
-            return create(wanted)
-        return update(wanted, str(previous["version"]))
+        return create(wanted) if previous is None or "version" not in previous else update(wanted)
+
+    def _check_replacing(self, state: State) -> None:
+        self.in_region_of(state.get("region"))
+        there = state.get("package", "zip")
+        if there != self.package:
+            raise UsageError(
+                f"it was made from {there} and AWS changes that of no function; for {self.package} choose another "
+                "--name, or --undo it first"
+            )
 
     def wanted(self, bundle: Bundle, function: str, artifact: Artifact) -> Wanted:
-        packed = (artifact.folder / ZIP).read_bytes()
         return Wanted(
-            function, f"python{self.python}", self.architecture, self.memory, int(self.timeout),
-            Content(ZIP, hashlib.sha256(packed).hexdigest()), bundle.tag, bundle.digest,
+            function, self.architecture, self.memory, int(self.timeout),
+            self._package.code(artifact.folder, self._options), bundle.tag, bundle.digest,
             {HASHES: f"${{{TOKEN_HASH}}}"}, self.role, self.concurrency,
         )  # fmt: skip
+
+    def reach(self, send: Send, artifact: Artifact) -> Send:
+        return self._package.reach(send, artifact.folder, self._options)
 
     def apply(
         self,
@@ -220,14 +256,16 @@ class LambdaTarget(RoutedFunction):
         artifact: Artifact | None,
     ) -> Endpoint:
         assert artifact is not None  # it has limits
+        if previous is not None:
+            self._check_replacing(previous)
         kept = folder / STATE_KEPT
         kept.mkdir(mode=0o700, exist_ok=True)
         state: dict[str, Any] = {
             "folder": str(folder), "function": _called(name), "region": self.settle_region(kept),
-            "digest": bundle.digest,
+            "digest": bundle.digest, "package": self.package,
         }  # fmt: skip
         named = carry_out(
-            self._calls(bundle, name, artifact, previous), self.sender(state), kept,
+            self._calls(bundle, name, artifact, previous), self.reach(self.sender(state), artifact), kept,
             lambda content: (artifact.folder / content.path).read_bytes(), {TOKEN_HASH: token_hash(token)},
         )  # fmt: skip
         self.note_first_policy(folder, bundle, named["version"])
@@ -241,13 +279,14 @@ class LambdaTarget(RoutedFunction):
                 f"what goes to Lambda is compiled by Python {self.python}, which is not on this machine; type: "
                 f"uv python install {self.python} (or choose another --python)"
             )
-        content = folder / CONTENT
+        content = folder / self._package.content
         site = content / "site"
         site.mkdir(parents=True)
         place = Platform(self.python, self.architecture)
         is_graph = bundle.manifest["model"]["kind"] == "onnx"
         leaving_out = BESIDE_A_GRAPH if is_graph else BALLAST
-        install(bundle.lock, site, place, interpreter, f"{_ROOT}/site", leaving_out)
+        lock = [*bundle.lock, *self._package.beside]
+        install(lock, site, place, interpreter, f"{ROOT}/site", leaving_out)
         copy_parts(bundle.path / "src", content)
         (content / "app.py").write_text(_handler(bundle), encoding="utf-8")
         door = content / modelyard_lambda.__name__
@@ -255,8 +294,7 @@ class LambdaTarget(RoutedFunction):
             Path(modelyard_lambda.__file__).parent, door, ignore=shutil.ignore_patterns("__pycache__")
         )
         own = [content / MODEL_FOLDER, content / RUNTIME_FOLDER, content / "app.py", door]
-        compile_all(own, interpreter, content, _ROOT)
-        write_zip(content, folder / ZIP)
+        compile_all(own, interpreter, content, ROOT)
         return Artifact(
             folder=folder,
             components=(*_own_parts(content), *components_in(site)),
@@ -266,7 +304,7 @@ class LambdaTarget(RoutedFunction):
             ),
             python=self.python,
             architecture=self.architecture,
-            packed_bytes=(folder / ZIP).stat().st_size,
+            packed_bytes=self._package.close(folder, self._options),
             system="linux",
         )  # fmt: skip
 

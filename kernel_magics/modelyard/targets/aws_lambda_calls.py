@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelyard.targets.calls import Call, Content, Settled
+from modelyard.targets.aws_lambda_code import Code
+from modelyard.targets.calls import Call, Settled
 
 ALIAS = "live"
-HANDLER = "app.handler"
 RETENTION_DAYS = 30
 
 _GONE = "ResourceNotFoundException"
@@ -31,11 +31,11 @@ class Wanted:
     ----------
     name : str
         Of the function, and of the role that is made for it.
-    runtime, architecture : str
-        ``python3.13`` and ``arm64``.
+    architecture : str
+        ``arm64``.
     memory_mb, timeout_s : int
-    code : Content
-        The zip.
+    code : Code
+        What it runs.
     tag, digest : str
         Of the bundle; they become the version's description, and the digest a tag of the function.
     environment : mapping of str to str
@@ -47,11 +47,10 @@ class Wanted:
     """
 
     name: str
-    runtime: str
     architecture: str
     memory_mb: int
     timeout_s: int
-    code: Content
+    code: Code
     tag: str
     digest: str
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -83,6 +82,7 @@ def create(wanted: Wanted) -> tuple[Call, ...]:
     return (
         *_log(wanted),
         *(_role(wanted) if wanted.role is None else ()),
+        *wanted.code.brought(wanted.name, wanted.tags, first=True),
         _function(wanted),
         _publish(wanted),
         Call(
@@ -97,14 +97,18 @@ def create(wanted: Wanted) -> tuple[Call, ...]:
     )  # fmt: skip
 
 
-def update(wanted: Wanted, version: str) -> tuple[Call, ...]:
-    """Return the calls that let it answer by another zip; `version` answers now, and does again after an undo."""
+def update(wanted: Wanted) -> tuple[Call, ...]:
+    """Return the calls that let it answer by other code; the version that answers now does again after an undo."""
     return (
+        Call(
+            f"look where the alias {ALIAS!r} points", "lambda", "GetAlias", _alias(wanted.name),
+            {"before": "FunctionVersion"},
+        ),
         *another_version(wanted),
         Call(
             f"let the alias {ALIAS!r} point to that version", "lambda", "UpdateAlias",
             {**_alias(wanted.name), **pointing({"${version}": 1.0})}, {"alias": "AliasArn"},
-            undo=back_to(wanted.name, version),
+            undo=back_to(wanted.name, "${before}"),
         ),
         *_concurrency(wanted),
     )  # fmt: skip
@@ -114,9 +118,10 @@ def another_version(wanted: Wanted) -> tuple[Call, ...]:
     """Return the calls that publish another version of what is there; nobody is sent to it."""
     settled = _settled(wanted.name, "LastUpdateStatus", "Successful")
     return (
+        *wanted.code.brought(wanted.name, wanted.tags, first=False),
         Call(
             f"give {wanted.name} the new code", "lambda", "UpdateFunctionCode",
-            {"FunctionName": wanted.name, "ZipFile": wanted.code, "Architectures": [wanted.architecture]},
+            {"FunctionName": wanted.name, **wanted.code.parameters(), "Architectures": [wanted.architecture]},
             settled=settled,
         ),
         Call(
@@ -213,9 +218,8 @@ def _role(wanted: Wanted) -> tuple[Call, ...]:
 
 def _settings(wanted: Wanted) -> dict[str, Any]:
     return {
-        "Runtime": wanted.runtime,
+        **wanted.code.settings(),
         "Role": wanted.role or "${role}",
-        "Handler": HANDLER,
         "Timeout": wanted.timeout_s,
         "MemorySize": wanted.memory_mb,
         "Environment": {"Variables": dict(wanted.environment)},
@@ -227,8 +231,9 @@ def _function(wanted: Wanted) -> Call:
     return Call(
         f"create the function {wanted.name}", "lambda", "CreateFunction",
         {
-            **name, **_settings(wanted), "Code": {"ZipFile": wanted.code}, "Architectures": [wanted.architecture],
-            "PackageType": "Zip", "Publish": False, "Tags": wanted.tags,
+            **name, **_settings(wanted), "Code": wanted.code.parameters(),
+            "Architectures": [wanted.architecture], "PackageType": wanted.code.package, "Publish": False,
+            "Tags": wanted.tags,
         },
         {"function": "FunctionArn"}, exists="ResourceConflictException",
         found=Call("look", "lambda", "GetFunction", name, {"function": "Configuration.FunctionArn"}),

@@ -23,8 +23,6 @@ from modelyard.targets.protocol import STATE_KEPT, State
 from modelyard_lambda import HASHES
 from modelyard_router.policy import Variant
 
-#: Within the folder that a target's `make` fills: what is sent.
-ZIP = "function.zip"
 #: What the calls name the hash of the token, which is known when they are made.
 TOKEN_HASH = "token_hash"
 
@@ -39,11 +37,15 @@ class PublishingFunction(LiveFunction, ABC):
 
     @abstractmethod
     def make(self, bundle: Bundle, folder: Path) -> Artifact:
-        """Make the zip file of a bundle."""
+        """Make of a bundle what is sent."""
 
     @abstractmethod
     def wanted(self, bundle: Bundle, function: str, artifact: Artifact) -> Wanted:
         """Return a function as it is to be with that bundle."""
+
+    @abstractmethod
+    def reach(self, send: Send, artifact: Artifact) -> Send:
+        """Return what makes all calls that bring an artifact to a function."""
 
     def version_of(self, send: Send, state: State, bundle: Bundle, hashed: str) -> Variant:
         """Return the version that holds a bundle and asks for that token; it is published where there is none.
@@ -73,8 +75,8 @@ class PublishingFunction(LiveFunction, ABC):
                 raise DeploymentError(fit.sentence())
             calls = another_version(self.wanted(bundle, state["function"], artifact))
             named = carry_out(
-                calls, send, kept, lambda content: (artifact.folder / content.path).read_bytes(), {TOKEN_HASH: hashed},
-                joins=True,
+                calls, self.reach(send, artifact), kept,
+                lambda content: (artifact.folder / content.path).read_bytes(), {TOKEN_HASH: hashed}, joins=True,
             )  # fmt: skip
         return str(named["version"])
 
@@ -110,7 +112,7 @@ def _published(send: Send, state: State, bundle: Bundle, hashed: str) -> str | N
 
 
 def published_bundle(variant: Variant) -> Bundle:
-    """Return the bundle of a variant, from which its zip file is made again.
+    """Return the bundle of a variant, from which what is sent is made again.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""An OCI image with the plain ASGI door, and a container of it on this machine."""
+"""An OCI image with the plain ASGI door or BentoML's, and a container of it on this machine."""
 
 from __future__ import annotations
 
@@ -10,22 +10,21 @@ from typing import ClassVar
 from modelyard.errors import DeploymentError, UsageError, listing
 from modelyard.limits import Limits
 from modelyard.packaging import Bundle
-from modelyard.packaging.sites import child_lock, needs_child
+from modelyard.packaging.sites import needs_child
 from modelyard.targets import processes
 from modelyard.targets.answering import at
-from modelyard.targets.artifact import Artifact, Server, bundle_components, components_in, copy_parts
-from modelyard.targets.container_engine import BUILDERS, builder, runner
+from modelyard.targets.artifact import Artifact, Server, bundle_components, components_in
+from modelyard.targets.container_doors import DOORS, Door, image_ballast, image_lock
+from modelyard.targets.container_engine import BASE, BUILDERS, PLATFORMS, builder, runner
 from modelyard.targets.container_live import HASHES, SECRETS, LiveContainer, started
 from modelyard.targets.cost import nothing
 from modelyard.targets.installing import Platform, bare_python, find_python, install, own_machine, own_python
 from modelyard.targets.plan import Plan
 from modelyard.targets.protocol import Endpoint, Live, State
-from modelyard.targets.slimming import BALLAST, BESIDE_A_GRAPH
 from modelyard.targets.tokens import write_hash
 from modelyard_runtime.access import HASHES_FILE, SWITCH
 from modelyard_runtime.bundle_format import RUNTIME_FOLDER
 from modelyard_runtime.child import SITE
-from modelyard_runtime.doors.asgi import BUNDLE
 from modelyard_runtime.metrics import STATE_FOLDER
 from modelyard_templates import render
 
@@ -33,8 +32,6 @@ from modelyard_templates import render
 CONTEXT = "context"
 
 _PYTHONS = ("3.11", "3.12", "3.13")
-_PLATFORMS = {"x86_64": "amd64", "arm64": "arm64"}
-_BASE = "docker.io/library/python:{python}-slim"
 _ROOT = "/app"
 _PORT = 3000
 _USER = 65532  # nobody's; the number that images without users agreed on
@@ -50,26 +47,27 @@ class ContainerTarget(LiveContainer):
     limits: ClassVar[Limits] = Limits(
         source="the container's own options: a read-only root, /tmp in memory",
         as_of="2026-11-30",
-        architectures=tuple(_PLATFORMS),
+        architectures=tuple(PLATFORMS),
         pythons=_PYTHONS,
         read_only_disk=True,
         writable=("/tmp",),
     )
     acts_at_once: ClassVar[bool] = True
 
+    door: str = field(default="asgi", metadata={"help": f"{listing(DOORS)}; asgi makes the smallest image"})
     engine: str | None = field(
         default=None, metadata={"help": f"{listing(BUILDERS)}; the first that is there by default"}
     )
     base: str | None = field(
-        default=None, metadata={"help": f"the image to build on, with python3; {_BASE} by default"}
+        default=None, metadata={"help": f"the image to build on, with python3; {BASE} by default"}
     )
     python: str = field(
         default_factory=lambda: own_python(_PYTHONS),
         metadata={"help": f"the Python of the base, {listing(_PYTHONS)}; the kernel's by default"},
     )
     architecture: str = field(
-        default_factory=lambda: own_machine(tuple(_PLATFORMS)),
-        metadata={"help": f"{listing(_PLATFORMS)}; this machine's by default"},
+        default_factory=lambda: own_machine(tuple(PLATFORMS)),
+        metadata={"help": f"{listing(PLATFORMS)}; this machine's by default"},
     )
     port: int | None = field(default=None, metadata={"help": "loopback port; a free one by default"})
     network: str = field(
@@ -79,8 +77,9 @@ class ContainerTarget(LiveContainer):
 
     def __post_init__(self) -> None:
         for what, value, known in (
-            ("engine", self.engine, (None, *BUILDERS)), ("python", self.python, _PYTHONS),
-            ("architecture", self.architecture, tuple(_PLATFORMS)), ("network", self.network, _NETWORKS),
+            ("door", self.door, tuple(DOORS)), ("engine", self.engine, (None, *BUILDERS)),
+            ("python", self.python, _PYTHONS), ("architecture", self.architecture, tuple(PLATFORMS)),
+            ("network", self.network, _NETWORKS),
         ):  # fmt: skip
             if value not in known:
                 raise UsageError(
@@ -94,8 +93,8 @@ class ContainerTarget(LiveContainer):
             bundle=bundle.tag,
             steps=(
                 f"check every digest of {bundle.tag}",
-                f"install its lock and that of the ASGI door for Python {self.python} on {self.architecture}",
-                f"build {_image(bundle)} for linux/{_PLATFORMS[self.architecture]} on {self._base}",
+                f"install its lock and that of the {self.door} door for Python {self.python} on {self.architecture}",
+                f"build {_image(bundle)} for linux/{PLATFORMS[self.architecture]} on {self._base}",
                 "start a container of it on loopback: no root, no capabilities, a read-only disk",
                 "wait until it answers that the model is loaded",
             ),
@@ -108,7 +107,7 @@ class ContainerTarget(LiveContainer):
             ),
             files={
                 f"{CONTEXT}/Containerfile": self._containerfile(bundle),
-                f"{CONTEXT}/src/": str(bundle.path / "src"),
+                f"{CONTEXT}/{_bento(bundle)}/": str(bundle.path),
                 f"{CONTEXT}/site/": "the distributions of the locks",
             },
             changes=() if live is None else (f"what answers: {live.bundle}, then {bundle.tag}",),
@@ -125,28 +124,24 @@ class ContainerTarget(LiveContainer):
                 f"uv python install {self.python} (or choose another --python)"
             )
         context = folder / CONTEXT
-        site, source = context / "site", context / "src"
+        site, bento = context / "site", context / _bento(bundle)
         site.mkdir(parents=True)
-        copy_parts(bundle.path / "src", source)
+        self._door.copy(bundle, bento)
         (context / "Containerfile").write_text(self._containerfile(bundle), encoding="utf-8")
-        own = bundle_components(context)
-        in_child = needs_child(bundle.manifest)
-        lock = child_lock(bundle.model_folder) if in_child else bundle.lock
+        own = bundle_components(bento)
         install(
-            dict.fromkeys([*lock, *bundle.door_lock("asgi")]), site, Platform(self.python, self.architecture),
-            interpreter, f"{_ROOT}/site", BALLAST if in_child else BESIDE_A_GRAPH,
+            image_lock(bundle, self._door), site, Platform(self.python, self.architecture), interpreter,
+            f"{_ROOT}/site", image_ballast(bundle, self._door),
         )  # fmt: skip
         port = processes.free_port()
-        told = {BUNDLE: str(context), SWITCH: "off", STATE_FOLDER: _STATE, "LANG": "C.UTF-8"}
+        module, *words = self._door.words(str(bento))
         return Artifact(
             folder=folder,
             components=(*own, *components_in(site)),
             handler=Server(
-                "uvicorn",
-                ("--factory", "modelyard_runtime.doors.asgi:application", "--no-access-log", "--host", "127.0.0.1",
-                 "--port", str(port)),
-                port, (site, source / RUNTIME_FOLDER, context), bare_python(interpreter, folder / "python"),
-                told | ({SITE: str(site)} if in_child else {}),
+                module, (*words, "--host", "127.0.0.1", "--port", str(port)), port,
+                (site, bento / "src" / RUNTIME_FOLDER, context), bare_python(interpreter, folder / "python"),
+                self._environment(bundle, context) | {SWITCH: "off", "LANG": "C.UTF-8"},
             ),
             python=self.python,
             architecture=self.architecture,
@@ -154,18 +149,26 @@ class ContainerTarget(LiveContainer):
         )  # fmt: skip
 
     @property
+    def _door(self) -> Door:
+        return DOORS[self.door]
+
+    @property
     def _base(self) -> str:
-        return self.base or _BASE.format(python=self.python)
+        return self.base or BASE.format(python=self.python)
 
     def _containerfile(self, bundle: Bundle) -> str:
-        told = {BUNDLE: _ROOT, HASHES_FILE: f"{_SECRETS}/{HASHES}", STATE_FOLDER: _STATE}
-        if needs_child(bundle.manifest):
-            told[SITE] = f"{_ROOT}/site"
+        told = self._environment(bundle, Path(_ROOT)) | {HASHES_FILE: f"{_SECRETS}/{HASHES}"}
         return render(
             "container/Containerfile.j2", tag=bundle.tag, name=bundle.name, version=bundle.version,
-            digest=bundle.digest, base=self._base, platform=_PLATFORMS[self.architecture], root=_ROOT, user=_USER,
-            port=_PORT, environment=told,
+            digest=bundle.digest, base=self._base, platform=PLATFORMS[self.architecture], root=_ROOT,
+            bento=_bento(bundle), user=_USER, port=_PORT, environment=told,
+            words=self._door.words(f"{_ROOT}/{_bento(bundle)}"),
         )  # fmt: skip
+
+    def _environment(self, bundle: Bundle, root: Path) -> dict[str, str]:
+        """Return what the server is told where everything lies beneath `root`."""
+        told = self._door.environment(str(root / _bento(bundle)), _STATE) | {STATE_FOLDER: _STATE}
+        return told | ({SITE: str(root / "site")} if needs_child(bundle.manifest) else {})
 
     def apply(
         self,
@@ -180,7 +183,7 @@ class ContainerTarget(LiveContainer):
         builds = builder(self.engine)
         runs = runner(builds.name)
         port, image = processes.chosen_port(self.port, previous), _image(bundle)
-        builds.build(artifact.folder / CONTEXT, image, _PLATFORMS[self.architecture])
+        builds.build(artifact.folder / CONTEXT, image, self._base, PLATFORMS[self.architecture])
         write_hash(folder / SECRETS / HASHES, token)
         state = started({
             "folder": str(folder), "port": port, "image": image, "container": _container(name, folder),
@@ -208,6 +211,11 @@ class ContainerTarget(LiveContainer):
 
     def _inner_port(self, port: int) -> int:
         return port if self.network == "host" else _PORT
+
+
+def _bento(bundle: Bundle) -> str:
+    """Return where a bundle lies in the image; an answer names its variant by the last part."""
+    return f"bento/{bundle.version}"
 
 
 def _image(bundle: Bundle) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +17,14 @@ from modelyard.errors import DeploymentError, listing
 _RUNNERS = {"docker": "docker", "podman": "podman", "buildah": "podman"}
 BUILDERS = tuple(_RUNNERS)
 
+#: The image to build on by default.
+BASE = "docker.io/library/python:{python}-slim"
+#: Architectures as images call them.
+PLATFORMS = {"x86_64": "amd64", "arm64": "arm64"}
+
 _LAST_LINES = 3
+# Without hints for beginners; and an image that is one, not a list with papers beside it, which Lambda does not take.
+_TOLD = {"DOCKER_CLI_HINTS": "false", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
 _QUICK_S = 60.0
 _BUILD_S = 1800.0
 
@@ -38,13 +47,13 @@ class Engine:
         """Whether it can do anything here; Docker's program is nothing without its daemon."""
         return self._tried(["info"]).returncode == 0
 
-    def build(self, context: Path, image: str, platform: str) -> None:
+    def build(self, context: Path, image: str, base: str, platform: str) -> None:
         """Build the Containerfile in `context` for ``amd64`` or ``arm64``, and call the image `image`.
 
         Raises
         ------
         DeploymentError
-            It failed; its last words follow.
+            It failed, and its last words follow; or `base` is an image for another architecture.
         """
         words = [
             "build",
@@ -57,7 +66,49 @@ class Engine:
         ]
         if self.name != "docker":  # the format of OCI has no health checks
             words += ["--format", "docker"]
-        self._run([*words, str(context)], f"{self.name} could not build {image}", _BUILD_S)
+        try:
+            self._run([*words, str(context)], f"{self.name} could not build {image}", _BUILD_S)
+        except DeploymentError as error:  # builders look elsewhere for a base that they have for another one
+            raise self._of_another(base, platform) or error from None
+        if (other := self._of_another(base, platform)) is not None:  # or only warn
+            self.remove_image(image)
+            raise other
+
+    def _of_another(self, base: str, platform: str) -> DeploymentError | None:
+        """Return what to say of a base that is here, and of another architecture."""
+        asked = (
+            ["inspect", "--type", "image", "--format", "{{.OCIv1.Architecture}}", base]
+            if self.name == "buildah"
+            else ["image", "inspect", "--format", "{{.Architecture}}", base]
+        )
+        found = self._tried(asked)
+        if found.returncode or found.stdout.strip() == platform:
+            return None
+        return DeploymentError(
+            f"{base} is an image for {found.stdout.strip()}, and {platform} is wanted; name another --base, or another "
+            "--architecture"
+        )
+
+    def push(self, image: str, right: str) -> None:
+        """Push an image to the registry that its name begins with.
+
+        Parameters
+        ----------
+        image : str
+        right : str
+            ``user:password`` in base64, as registries want it; it is in no argument and stays in no file.
+
+        Raises
+        ------
+        DeploymentError
+            It failed; its last words follow.
+        """
+        told = {"auths": {image.partition("/")[0]: {"auth": right}}}
+        with tempfile.TemporaryDirectory(prefix="modelyard-") as folder:
+            file = Path(folder, "config.json")
+            file.write_text(json.dumps(told), encoding="utf-8")
+            known = {"DOCKER_CONFIG": folder, "REGISTRY_AUTH_FILE": str(file)}
+            self._run(["push", image], f"{self.name} could not push {image}", _BUILD_S, known)
 
     def run(self, name: str, image: str, options: Sequence[str], arguments: Sequence[str]) -> str:
         """Start a container that goes on by itself; return its id.
@@ -97,19 +148,23 @@ class Engine:
         asked = ["image", "inspect", "--format", "{{.Size}}", image]
         return int(self._run(asked, f"{self.name} does not know {image}", _QUICK_S))
 
-    def _run(self, words: Sequence[str], failed: str, within: float) -> str:
+    def _run(
+        self, words: Sequence[str], failed: str, within: float, env: Mapping[str, str] | None = None
+    ) -> str:
         try:
-            done = self._tried(words, within)
+            done = self._tried(words, within, env)
         except subprocess.TimeoutExpired:
             raise DeploymentError(f"{failed} within {within:g} s") from None
         if done.returncode:
             raise DeploymentError(f"{failed}: {_end(done.stderr) or _end(done.stdout)}")
         return done.stdout
 
-    def _tried(self, words: Sequence[str], within: float = _QUICK_S) -> subprocess.CompletedProcess[str]:
+    def _tried(
+        self, words: Sequence[str], within: float = _QUICK_S, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [self.path, *words], capture_output=True, text=True, check=False, timeout=within,
-            stdin=subprocess.DEVNULL, env={**os.environ, "DOCKER_CLI_HINTS": "false"},
+            stdin=subprocess.DEVNULL, env={**os.environ, **_TOLD, **(env or {})},
         )  # fmt: skip
 
 

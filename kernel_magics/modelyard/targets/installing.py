@@ -199,6 +199,27 @@ def _run(argv: Sequence[str], failing: str, codes: tuple[int, ...] = (0,)) -> No
         raise DeploymentError(f"{failing}: {' '.join(said)[:600] or 'it said nothing'}")
 
 
+def environment(lock: Iterable[str], folder: Path, interpreter: str) -> str:
+    """Make an environment of the pins of a lock, and of nothing else, in `folder`; return its interpreter.
+
+    Raises
+    ------
+    DeploymentError
+        A distribution has no wheel for this machine, or the index cannot be reached.
+    """
+    from uv import find_uv_bin
+
+    python = bare_python(interpreter, folder)
+    _run(
+        [
+            find_uv_bin(), "pip", "install", "--quiet", "--no-progress", "--no-deps", "--only-binary", ":all:",
+            "--python", python, *pins(lock),
+        ],
+        "the lock cannot be installed",
+    )  # fmt: skip
+    return python
+
+
 def bare_python(interpreter: str, folder: Path) -> str:
     """Make an environment with nothing installed in `folder`; return its interpreter.
 

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import yaml
 
-from modelyard.errors import DeploymentError, UsageError
+from modelyard.errors import DeploymentError, UsageError, listing
 from modelyard.limits import Limits
 from modelyard.packaging import Bundle
 from modelyard.packaging.locking import pinned, required
@@ -21,6 +21,7 @@ from modelyard.targets import processes
 from modelyard.targets.answering import at, lets_in, ready_digest, wait_until_ready
 from modelyard.targets.artifact import Artifact, Server, bundle_components, installed_components
 from modelyard.targets.cost import nothing
+from modelyard.targets.local_environment import ENVIRONMENTS, Environment, Kernel
 from modelyard.targets.local_traffic import (
     add_variant,
     first_policy,
@@ -55,12 +56,22 @@ class LocalTarget:
     limits: ClassVar[Limits] = Limits(source="this machine sets none", as_of="2026-11-22")
     acts_at_once: ClassVar[bool] = True
 
+    env: str = field(
+        default="kernel",
+        metadata={
+            "help": "kernel (what is installed here), or lock (an environment of its own, made of the bundle's locks)"
+        },
+    )
     port: int | None = field(default=None, metadata={"help": "loopback port; a free one by default"})
     workers: int | None = field(
         default=None,
         metadata={"help": f"server processes, 1 to {_MOST_WORKERS}; 1, or as many as before, by default"},
     )
     timeout: float = field(default=60.0, metadata={"help": "how long to wait until it answers", "unit": "s"})
+
+    def __post_init__(self) -> None:
+        if self.env not in ENVIRONMENTS:
+            raise UsageError(f"env {self.env!r} cannot be; choose {listing(ENVIRONMENTS)}")
 
     def plan(
         self, bundle: Bundle, name: str, artifact: Artifact | None = None, live: Live | None = None
@@ -76,6 +87,7 @@ class LocalTarget:
             steps=(
                 f"check every digest of {bundle.tag}",
                 f"copy the Bento ({bundle.size_bytes:,} bytes) into the deployment's folder",
+                f"let the server import {ENVIRONMENTS[self.env].says}",
                 "make a bearer token; the server gets its hash",
                 f"start bentoml serve on {where}, with {workers} worker{'s' if workers > 1 else ''}, "
                 "detached from the kernel",
@@ -96,7 +108,7 @@ class LocalTarget:
                 "home/bentos/": str(bundle.path),
                 _HASHES: "SHA-256 of the token",
                 f"{STATE_KEPT}/": "counters, and the log of requests and answers; kept when it is replaced",
-                **({"site/": "links to the distributions of the lock"} if in_child else {}),
+                **({"site/": "the distributions of the lock, for the child"} if in_child else {}),
             },
             changes=() if live is None else (f"what answers: {live.bundle}, then {bundle.tag}",),
             undo=("stop it and take everything of it away",)
@@ -107,7 +119,7 @@ class LocalTarget:
     def make(self, bundle: Bundle, folder: Path) -> Artifact:
         home, port = _home(bundle, folder), processes.free_port()
         if needs_child(bundle.manifest):
-            make_site(folder / "site", child_lock(bundle.model_folder), bundle.tag)
+            make_site(folder / "site", child_lock(bundle.model_folder), bundle.tag, Kernel())
         told = {SWITCH: "off", STATE_FOLDER: str(folder / STATE_KEPT)}
         (folder / STATE_KEPT).mkdir(mode=0o700)
         return Artifact(
@@ -140,7 +152,7 @@ class LocalTarget:
         kept = folder / STATE_KEPT
         kept.mkdir(mode=0o700, exist_ok=True)
         workers = self._workers(previous)
-        argv = [sys.executable, "-P", "-m", "bentoml", *_serving(bundle, port)]
+        argv = [ENVIRONMENTS[self.env].python(bundle, folder), "-P", "-m", "bentoml", *_serving(bundle, port)]
         told = {HASHES_FILE: str(folder / _HASHES), STATE_FOLDER: str(kept), ROUTER: str(folder)}
         env = processes.environment(folder, _environment(bundle, folder, home, workers) | told)
         state = {
@@ -191,7 +203,7 @@ class LocalTarget:
             raise DeploymentError(
                 f"port {state['port']} of 127.0.0.1 is taken by something else; free it first"
             )
-        _make_site(state)
+        _make_site(state, ENVIRONMENTS[self.env])
         log = folder / "server.log"
         try:
             started = processes.spawn(state["argv"], state["env"], folder, log)
@@ -225,7 +237,7 @@ class LocalTarget:
         return look(Path(state["folder"]), url, token, runs=self._runs(state))
 
     def as_variant(self, state: State, bundle: Bundle) -> Variant:
-        return add_variant(Path(state["folder"]), bundle)
+        return add_variant(Path(state["folder"]), bundle, ENVIRONMENTS[self.env])
 
     def route(self, state: State, policy: Policy) -> None:
         put_in_force(Path(state["folder"]), policy, runs=self._runs(state))
@@ -271,20 +283,21 @@ def _in_python(bundle: Bundle) -> str:
     )
 
 
-def _make_site(state: State) -> None:
-    """Make the folder from which a model's child imports; anew at each start, since environments change.
+def _make_site(state: State, environment: Environment) -> None:
+    """Make the folder from which a model's child imports; anew at each start where environments change.
 
     Raises
     ------
     DeploymentError
-        What the lock names is not installed here.
+        What the lock names is not installed here, or cannot be.
     """
     if SITE not in state["env"]:
         return
     site, tag = Path(state["env"][SITE]), state["tag"]
     model_folder = Path(state["folder"], "home", "bentos", *tag.split(":"), "src", MODEL_FOLDER)
-    shutil.rmtree(site, ignore_errors=True)
-    make_site(site, child_lock(model_folder), tag)
+    if environment.changes:
+        shutil.rmtree(site, ignore_errors=True)
+    make_site(site, child_lock(model_folder), tag, environment)
 
 
 def _service(bundle: Bundle) -> str:

@@ -19,9 +19,10 @@ from prometheus_client.parser import text_string_to_metric_families
 import modelyard_router
 from modelyard.errors import BundleError, DeploymentError
 from modelyard.packaging import Bundle
-from modelyard.packaging.sites import child_lock, locked_site, needs_child
+from modelyard.packaging.sites import child_lock, needs_child
 from modelyard.progress import track
 from modelyard.targets.connection import connect
+from modelyard.targets.local_environment import Environment
 from modelyard.targets.traffic import Routed, Seen
 from modelyard_router import counters, workers
 from modelyard_router.guards import Window
@@ -61,19 +62,19 @@ def _path(bundle: Bundle) -> str:
     return f"home/bentos/{bundle.name}/{bundle.version}"
 
 
-def add_variant(folder: Path, bundle: Bundle) -> Variant:
+def add_variant(folder: Path, bundle: Bundle, environment: Environment) -> Variant:
     """Copy a bundle into a deployment, with what its lock names if it holds Python.
 
     Raises
     ------
     DeploymentError
-        There is no room for it, or what its lock names is not installed here.
+        There is no room for it, or what its lock names is not installed here, and cannot be.
     """
     with FileLock(folder / "variants.lock"):  # another notebook may bring the same one now
-        return _added(folder, bundle)
+        return _added(folder, bundle, environment)
 
 
-def _added(folder: Path, bundle: Bundle) -> Variant:
+def _added(folder: Path, bundle: Bundle, environment: Environment) -> Variant:
     path = folder / _path(bundle)
     if not path.exists():
         aside = path.with_name(f".{path.name}.new")
@@ -90,7 +91,7 @@ def _added(folder: Path, bundle: Bundle) -> Variant:
     site = None
     if needs_child(bundle.manifest):
         site = f"sites/v{bundle.version}"
-        make_site(folder / site, child_lock(bundle.model_folder), bundle.tag)
+        make_site(folder / site, child_lock(bundle.model_folder), bundle.tag, environment)
     return Variant(bundle.tag, bundle.digest, _path(bundle), site)
 
 
@@ -100,13 +101,13 @@ def _told(error: OSError) -> str:
     return str(first).splitlines()[0]
 
 
-def make_site(site: Path, lock: list[str], tag: str) -> None:
+def make_site(site: Path, lock: list[str], tag: str, environment: Environment) -> None:
     """Make the folder from which a model's child imports, unless it is there.
 
     Raises
     ------
     DeploymentError
-        What the lock names is not installed here.
+        What the lock names is not installed here, or cannot be.
     """
     if site.is_dir():
         return
@@ -114,9 +115,9 @@ def make_site(site: Path, lock: list[str], tag: str) -> None:
     shutil.rmtree(fresh, ignore_errors=True)
     try:
         fresh.mkdir(parents=True)
-        locked_site(lock, fresh, tag)
+        environment.fill(lock, fresh, tag)
         fresh.rename(site)
-    except (BundleError, OSError) as error:
+    except (BundleError, DeploymentError, OSError) as error:
         shutil.rmtree(fresh, ignore_errors=True)
         raise DeploymentError(f"the model cannot run here: {error}") from None
 
