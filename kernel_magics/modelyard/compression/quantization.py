@@ -20,7 +20,7 @@ from modelyard.errors import ConversionError
 from modelyard.evaluation.inputs import Samples
 from modelyard.tuning.serving import Rows
 
-_LEVELS = (256,)
+_LEVELS = (256, 64)
 _OF_LAYERS: tuple[tuple[str, Layer], ...] = (
     ("int8 layers, dynamic", dense_layers.eight_bits),
     ("float16 weights", dense_layers.half),

@@ -8,6 +8,7 @@ https://onnx.ai/onnx/operators/onnx_aionnxml_TreeEnsemble.html
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -68,6 +69,21 @@ class _Shared:
         used.add(free)
         return free
 
+    def leaves_in_order(self) -> tuple[list[tuple[int, float]], list[int]]:
+        """Return the leaves, those first that most nodes name, and the place of each number there.
+
+        A file takes a byte for a number below 128, and two for most others.
+        """
+        named = Counter(
+            number for row in self.rows for number, leaf in ((row[3], row[4]), (row[5], row[6])) if leaf
+        )
+        order = sorted(range(len(self.leaves)), key=lambda number: -named[number])
+        places = [0] * len(order)
+        for place, number in enumerate(order):
+            places[number] = place
+        leaves = list(self.leaves)
+        return [leaves[number] for number in order], places
+
 
 def _shared(trees: Trees) -> tuple[_Shared, list[int]]:
     """Return the nodes and leaves that are left, and the numbers of the roots."""
@@ -110,7 +126,8 @@ def write_trees(edited: Edited, node: Any, trees: Trees, out: str) -> str:
     """Write an ensemble in float32 between two casts; return its sums in double, shape (rows, targets)."""
     kept, roots = _shared(trees)
     features, thresholds, missing, yes, yes_leaf, no, no_leaf = map(list, zip(*kept.rows, strict=True))
-    targets, weights = map(list, zip(*kept.leaves, strict=True))
+    leaves, places = kept.leaves_in_order()
+    targets, weights = map(list, zip(*leaves, strict=True))
     sums = edited.node(
         TREES,
         [edited.cast(node.input[0], FLOAT)],
@@ -123,11 +140,15 @@ def write_trees(edited: Edited, node: Any, trees: Trees, out: str) -> str:
         nodes_splits=numpy_helper.from_array(np.array(thresholds, dtype=np.float32)),
         nodes_modes=numpy_helper.from_array(np.zeros(len(features), dtype=np.uint8)),
         nodes_missing_value_tracks_true=missing,
-        nodes_truenodeids=yes,
+        nodes_truenodeids=_placed(yes, yes_leaf, places),
         nodes_trueleafs=[int(each) for each in yes_leaf],
-        nodes_falsenodeids=no,
+        nodes_falsenodeids=_placed(no, no_leaf, places),
         nodes_falseleafs=[int(each) for each in no_leaf],
         leaf_targetids=targets,
         leaf_weights=numpy_helper.from_array(np.array(weights, dtype=np.float32)),
     )
     return edited.cast(sums, DOUBLE, out)
+
+
+def _placed(numbers: list[int], are_leaves: list[bool], places: list[int]) -> list[int]:
+    return [places[number] if leaf else number for number, leaf in zip(numbers, are_leaves, strict=True)]
