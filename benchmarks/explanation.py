@@ -38,7 +38,7 @@ def measured(folder: Path, wanted: argparse.Namespace) -> dict[str, Any]:
     """Return everything."""
     rows, most = (1_000, 100_000) if wanted.quick else (5_000, 1_000_000)
     with threadpool_limits(1):
-        found: dict[str, Any] = {case.name: compared(case, rows, wanted.rounds) for case in cases()}
+        found: dict[str, Any] = {case.name: compared(case, rows, 3 * wanted.rounds) for case in cases()}
         # what is imputed is often a threshold, where shap alone takes the wrong branch: shown, and held to no bound
         with_nulls = compared(
             Case("nulls", HistGradientBoostingClassifier(random_state=0), nulls=0.02), rows, 1
