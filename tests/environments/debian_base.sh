@@ -3,6 +3,8 @@
 set -euo pipefail
 image=$1
 engine=${2:-podman}
+exec 9>"${TMPDIR:-/tmp}/modelyard-debian-base.lock"
+flock 9 # of two that want it, one makes it
 "$engine" image inspect "$image" >/dev/null 2>&1 && exit 0
 mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | grep -m1 '/debian/\?$' || echo https://deb.debian.org/debian)
 release=$(. /etc/os-release && echo "$VERSION_CODENAME")
