@@ -213,7 +213,7 @@ def test_bad_targets_options_and_names_are_one_line_each(bundle: Bundle) -> None
     assert modelyard.yard().deployments == ()
 
 
-def test_undo_lets_answer_again_what_was_replaced_and_then_leaves_nothing(bundle: Bundle) -> None:
+def test_undo_lets_answer_again_what_was_replaced_and_then_leaves_nothing(bundle: Bundle, shell: Any) -> None:
     first = modelyard.deploy(bundle, to="local", name="undone", timeout=61.0)
     other = make_pipeline(StandardScaler(), LogisticRegression(C=0.001)).fit(X, y)
     second = modelyard.deploy(modelyard.package(other, X, y, name="cancer"), name="undone", replace=True)
@@ -224,7 +224,8 @@ def test_undo_lets_answer_again_what_was_replaced_and_then_leaves_nothing(bundle
     back = second.undo()
     assert (back.url, back.bundle, back.token) == (first.url, bundle.tag, first.token)
     assert np.abs(back.predict_proba(X) - MODEL.predict_proba(X)).max() < 1e-5
-    assert modelyard.undo("undone") is None
+    said = shell.run_line_magic("deploy", "undone --undo")
+    assert repr(said) == "nothing is left of deployment 'undone'; its bundles are there"
     assert modelyard.yard().deployments == ()
     with pytest.raises(UnknownNameError, match=r"no deployment named 'undone'"):
         modelyard.undo("undone")
@@ -232,7 +233,7 @@ def test_undo_lets_answer_again_what_was_replaced_and_then_leaves_nothing(bundle
 
 def test_a_plan_says_the_steps_and_starts_nothing(bundle: Bundle) -> None:
     plan = modelyard.plan(bundle, to="local", port=4321)
-    assert "127.0.0.1:4321" in plan.steps[3]
+    assert "127.0.0.1:4321" in plan.steps[4]
     assert plan.fit.ok
     assert isinstance(modelyard.deploy(bundle, to="local", apply=False), type(plan))
     assert modelyard.yard().deployments == ()

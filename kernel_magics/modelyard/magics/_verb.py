@@ -56,6 +56,10 @@ class Call:
         given = {key: value for key, value in self.keywords.items() if value is not None}
         return getattr(modelyard, self.verb)(*values, **given, **named)
 
+    def nothing(self) -> str:
+        """Return what is shown where there is no result to show."""
+        return ""
+
     def code(self) -> Text:
         named = [f"{key}={text}" for key, text in self.keyword_expressions.items()]
         return Text(as_call(self.verb, [*self.expressions, *named], self.keywords))
@@ -117,4 +121,6 @@ class VerbMagics(Magics):
             self.namespace[arguments.out] = result
         if arguments.quiet:
             return None
+        if result is None:
+            return Text(call.nothing()) if call.nothing() and not arguments.json else None
         return Text(json.dumps(result.payload(), indent=1, ensure_ascii=False)) if arguments.json else result

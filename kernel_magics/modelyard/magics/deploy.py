@@ -98,6 +98,14 @@ class _Rotation(Call):
         return Text(f"{super().code()}.rotate_token()")
 
 
+@dataclass(frozen=True)
+class _Undoing(Call):
+    """What ``--undo`` stands for."""
+
+    def nothing(self) -> str:
+        return f"nothing is left of deployment {self.expressions[0]}; its bundles are there"
+
+
 @magics_class
 class DeployMagics(VerbMagics):
     """Holds ``%deploy``."""
@@ -128,7 +136,7 @@ class DeployMagics(VerbMagics):
         if asked in (["undo"], ["rotate-token"]):
             name = self.namespace[named].name if holds_one else named.partition(":")[0]
             chosen = (repr(arguments.name or name),)
-            return Call("undo", chosen) if asked == ["undo"] else _Rotation("deployment", chosen)
+            return _Undoing("undo", chosen) if asked == ["undo"] else _Rotation("deployment", chosen)
         if asked in (["fit"], ["rehearse"]):
             return Call(asked[0], positional, {"to": target, **options})
         keywords = {"to": target, "name": arguments.name, **options}
