@@ -109,6 +109,8 @@ def test_the_calls_made_are_those_of_the_plan_and_undo_leaves_nothing(aws: str, 
     second = packaged(0.1)
     update = planned(second)
     assert update.changes == ("what answers: iris:1, then iris:2",)
+    larger = modelyard.plan(second, to="aws-lambda", memory=512, concurrency=3)
+    assert larger.changes == ("what answers: iris:1, then iris:2", "memory: 1769, then 512")
     made.clear()
     replaced = modelyard.deploy(second, to="aws-lambda", apply=True, replace=True)
     assert isinstance(replaced, Deployment)

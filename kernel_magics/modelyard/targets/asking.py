@@ -17,7 +17,13 @@ from modelyard.packaging import bundle as find_bundle
 from modelyard.targets.artifact import Artifact
 from modelyard.targets.fitting import Fit, fit_of
 from modelyard.targets.plan import Plan
-from modelyard.targets.protocol import Live, make_target, recorded_options
+from modelyard.targets.protocol import (
+    Live,
+    make_target,
+    option_fields,
+    recorded_options,
+    recorded_target,
+)
 from modelyard.targets.rehearsing.rehearsal import rehearsed
 from modelyard.targets.rehearsing.result import Rehearsal
 
@@ -106,10 +112,26 @@ def made_for_limits(target: Any, bundle: Bundle) -> Iterator[Artifact | None]:
 
 def planned(bundle: Bundle, to: str, target: Any, name: str, artifact: Artifact | None) -> Plan:
     limits: Limits = target.limits
-    found: Plan = target.plan(bundle, name, artifact, _live(to, name))
+    live = _live(to, name)
+    found: Plan = target.plan(bundle, name, artifact, live)
+    if live is not None:
+        found = replaced(found, changes=(*found.changes, *_changed_options(name, target)))
     if artifact is None:
         return replaced(found, fit=Fit(bundle.tag, to, f"{limits.source}, {limits.as_of}"))
     return replaced(found, fit=fit_of(bundle.tag, to, limits, artifact))
+
+
+def _changed_options(name: str, target: Any) -> Iterator[str]:
+    """Yield the options that a deployment of that name has otherwise."""
+    before = recorded_target(open_yard().get("deployment", name).payload)
+    for option in option_fields(type(target)):
+        was, is_now = getattr(before, option.name), getattr(target, option.name)
+        if was != is_now and not option.metadata.get("plan_only"):
+            yield f"{option.name}: {_or_default(was)}, then {_or_default(is_now)}"
+
+
+def _or_default(value: Any) -> str:
+    return "its default" if value is None else str(value)
 
 
 def chosen_target(to: str, name: str, options: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:

@@ -120,8 +120,12 @@ class LambdaTarget(RoutedFunction):
     engine: str | None = field(
         default=None, metadata={"help": f"what builds an image: {listing(BUILDERS)}; the first that is there"}
     )
-    load: int = field(default=1_000_000, metadata={"help": "requests a month, for the cost"})
-    price_table: str | None = field(default=None, metadata={"help": "a file with newer prices (JSON)"})
+    load: int = field(
+        default=1_000_000, metadata={"help": "requests a month, for the cost", "plan_only": True}
+    )
+    price_table: str | None = field(
+        default=None, metadata={"help": "a file with newer prices (JSON)", "plan_only": True}
+    )
 
     def __post_init__(self) -> None:
         if type(self.memory) is not int or not _LEAST_MEMORY <= self.memory <= _MOST_MEMORY:
@@ -194,6 +198,7 @@ class LambdaTarget(RoutedFunction):
             security=(
                 "reached from everywhere over HTTPS; every path but the health checks wants the token",
                 "the function's environment holds the SHA-256 of the token, not the token",
+                "AWS encrypts code, environment and log at rest by keys of its own; none of yours is named",
                 *(
                     ()
                     if self.role

@@ -61,7 +61,8 @@ class Target(Protocol):
     """A place that a bundle can go to.
 
     A target is a frozen dataclass: its fields are its options, and the flags of ``%deploy``; each has a
-    default, and ``metadata={"help": ...}`` says what it means. It is registered by one line in the
+    default, and ``metadata={"help": ...}`` says what it means; one that changes the plan's words and nothing else has
+    ``"plan_only": True`` there. It is registered by one line in the
     entry-point group ``modelyard.targets``. `modelyard.testing.TargetContract` tests these promises:
 
     - `plan` writes nothing and calls nobody; `make` writes into its folder only.
