@@ -81,6 +81,13 @@ def test_it_starts_again_and_takes_a_second_bundle(graph: Deployment) -> None:
     assert any("sklearn" in path for path in mapped("iris"))
 
 
+def test_it_is_rehearsed_as_it_will_serve(shared_store: Path) -> None:
+    bundle = modelyard.package(GRAPH, X, y, name="iris")
+    rehearsal = modelyard.rehearse(bundle, to="local", env="lock")
+    assert rehearsal.ok
+    assert rehearsal.matched == rehearsal.rows > 0
+
+
 def test_a_bundle_that_holds_python_runs_in_its_own_lock(shared_store: Path) -> None:
     made = deployed(PYTHON)
     try:

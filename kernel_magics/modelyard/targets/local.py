@@ -15,13 +15,12 @@ import yaml
 from modelyard.errors import DeploymentError, UsageError, listing
 from modelyard.limits import Limits
 from modelyard.packaging import Bundle
-from modelyard.packaging.locking import pinned, required
 from modelyard.packaging.sites import child_lock, needs_child
 from modelyard.targets import processes
 from modelyard.targets.answering import at, lets_in, ready_digest, wait_until_ready
-from modelyard.targets.artifact import Artifact, Server, bundle_components, installed_components
+from modelyard.targets.artifact import Artifact, Server, bundle_components
 from modelyard.targets.cost import nothing
-from modelyard.targets.local_environment import ENVIRONMENTS, Environment, Kernel
+from modelyard.targets.local_environment import ENVIRONMENTS, Environment
 from modelyard.targets.local_traffic import (
     add_variant,
     first_policy,
@@ -73,6 +72,10 @@ class LocalTarget:
         if self.env not in ENVIRONMENTS:
             raise UsageError(f"env {self.env!r} cannot be; choose {listing(ENVIRONMENTS)}")
 
+    @property
+    def _modules(self) -> Environment:
+        return ENVIRONMENTS[self.env]
+
     def plan(
         self, bundle: Bundle, name: str, artifact: Artifact | None = None, live: Live | None = None
     ) -> Plan:
@@ -87,7 +90,7 @@ class LocalTarget:
             steps=(
                 f"check every digest of {bundle.tag}",
                 f"copy the Bento ({bundle.size_bytes:,} bytes) into the deployment's folder",
-                f"let the server import {ENVIRONMENTS[self.env].says}",
+                f"let the server import {self._modules.says}",
                 "make a bearer token; the server gets its hash",
                 f"start bentoml serve on {where}, with {workers} worker{'s' if workers > 1 else ''}, "
                 "detached from the kernel",
@@ -118,18 +121,16 @@ class LocalTarget:
 
     def make(self, bundle: Bundle, folder: Path) -> Artifact:
         home, port = _home(bundle, folder), processes.free_port()
+        python = self._modules.python(bundle, folder)
         if needs_child(bundle.manifest):
-            make_site(folder / "site", child_lock(bundle.model_folder), bundle.tag, Kernel())
+            make_site(folder / "site", child_lock(bundle.model_folder), bundle.tag, self._modules)
         told = {SWITCH: "off", STATE_FOLDER: str(folder / STATE_KEPT)}
         (folder / STATE_KEPT).mkdir(mode=0o700)
         return Artifact(
             folder=folder,
-            components=(
-                *bundle_components(bundle.path),
-                *installed_components(required([*pinned(bundle.lock), "bentoml"])),
-            ),
+            components=(*bundle_components(bundle.path), *self._modules.components(bundle, folder)),
             handler=Server(
-                "bentoml", _serving(bundle, port), port,
+                "bentoml", _serving(bundle, port), port, python=python,
                 env=processes.environment(folder, _environment(bundle, folder, home, self._workers(None)) | told),
             ),
             python=f"{sys.version_info[0]}.{sys.version_info[1]}",
@@ -152,7 +153,7 @@ class LocalTarget:
         kept = folder / STATE_KEPT
         kept.mkdir(mode=0o700, exist_ok=True)
         workers = self._workers(previous)
-        argv = [ENVIRONMENTS[self.env].python(bundle, folder), "-P", "-m", "bentoml", *_serving(bundle, port)]
+        argv = [self._modules.python(bundle, folder), "-P", "-m", "bentoml", *_serving(bundle, port)]
         told = {HASHES_FILE: str(folder / _HASHES), STATE_FOLDER: str(kept), ROUTER: str(folder)}
         env = processes.environment(folder, _environment(bundle, folder, home, workers) | told)
         state = {
@@ -203,7 +204,7 @@ class LocalTarget:
             raise DeploymentError(
                 f"port {state['port']} of 127.0.0.1 is taken by something else; free it first"
             )
-        _make_site(state, ENVIRONMENTS[self.env])
+        _make_site(state, self._modules)
         log = folder / "server.log"
         try:
             started = processes.spawn(state["argv"], state["env"], folder, log)
@@ -237,7 +238,7 @@ class LocalTarget:
         return look(Path(state["folder"]), url, token, runs=self._runs(state))
 
     def as_variant(self, state: State, bundle: Bundle) -> Variant:
-        return add_variant(Path(state["folder"]), bundle, ENVIRONMENTS[self.env])
+        return add_variant(Path(state["folder"]), bundle, self._modules)
 
     def route(self, state: State, policy: Policy) -> None:
         put_in_force(Path(state["folder"]), policy, runs=self._runs(state))

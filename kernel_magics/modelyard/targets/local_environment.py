@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Protocol
 
 from modelyard.packaging import Bundle
-from modelyard.packaging.locking import completed
+from modelyard.packaging.locking import completed, pinned, required
 from modelyard.packaging.sites import locked_site
+from modelyard.targets.artifact import Component, components_in, installed_components
 from modelyard.targets.installing import Platform, environment, install, machine
 
 _FOLDER = "env"
@@ -35,6 +36,10 @@ class Environment(Protocol):
         """
         ...
 
+    def components(self, bundle: Bundle, folder: Path) -> tuple[Component, ...]:
+        """Return the distributions that it consists of, once it is made."""
+        ...
+
     def fill(self, lock: Iterable[str], site: Path, what: str) -> None:
         """Put what a child of the server imports into `site`, which is empty; see `locked_site`."""
         ...
@@ -49,6 +54,9 @@ class Kernel:
     def python(self, bundle: Bundle, folder: Path) -> str:
         return sys.executable
 
+    def components(self, bundle: Bundle, folder: Path) -> tuple[Component, ...]:
+        return installed_components(required([*pinned(bundle.lock), "bentoml"]))
+
     def fill(self, lock: Iterable[str], site: Path, what: str) -> None:
         locked_site(lock, site, what)
 
@@ -62,6 +70,9 @@ class Lock:
     def python(self, bundle: Bundle, folder: Path) -> str:
         doors = [*bundle.door_lock("bento"), *bundle.door_lock("asgi")]
         return environment(completed(bundle.lock, doors), folder / _FOLDER, _BASE)
+
+    def components(self, bundle: Bundle, folder: Path) -> tuple[Component, ...]:
+        return components_in(folder / _FOLDER / "lib" / f"python{_MINOR}" / "site-packages")
 
     def fill(self, lock: Iterable[str], site: Path, what: str) -> None:
         install(lock, site, Platform(_MINOR, machine()), _BASE, str(site))
