@@ -91,7 +91,7 @@ test: check $(LABEXTENSION) chromium postgresql env-mlflow env-triton ## everyth
 	cd extension && npm run --silent test:widgets
 	$(BIN)/python -m pytest --doctest-modules --import-mode=prepend -q kernel_magics/modelyard templates/modelyard_runtime \
 	  --ignore=kernel_magics/modelyard/engines/ray_cluster.py
-	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not alone"; others=$$?; $(BIN)/python -m pytest -m alone && exit $$others
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not alone"; others=$$?; $(BIN)/python -m pytest -m alone && exit $$others
 
 # Tools that do not live beside the others have an environment of their own; pip finds torch's CPU wheel, uv does not look for it.
 .env-torch/.done: requirements-dev.lock tests/environments/torch.txt | $(BIN)/uv

@@ -12,6 +12,17 @@ from IPython.core.interactiveshell import InteractiveShell
 # what runs a test that is a coroutine; the fixtures of that plugin stay with the one module that wants them
 from pytest_jupyter.jupyter_core import pytest_pycollect_makeitem, pytest_pyfunc_call  # noqa: F401
 
+#: Modules of few tests that take minutes each: several workers begin with them, and nobody waits for one at the end.
+_LONG = (
+    "test_notebooks", "test_lab_notebook", "test_explaining_endpoint", "test_packaging", "test_hybrid", "test_identity",
+    "test_wheel", "test_second_python", "test_lab_browser", "test_postgres", "test_replay",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(_LONG)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(_LONG)))
+
 
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
