@@ -25,8 +25,10 @@ _ASKED_AT_ONCE = 128
 _TIMED_ROWS = 300
 _FAR = 2.0
 _CLEARLY = 1.2
-_ROUNDS = 100  # the best of so many hardly feels what else the machine does
-_TIMED_SECONDS = 1.0
+# The best of so many rounds hardly feels what else the machine does; of a few it does, so that one model might take
+# another form in another process.
+_ROUNDS, _FEW_ROUNDS, _FEWEST_ROUNDS = 100, 20, 3
+_TIMED_SECONDS, _AT_MOST_SECONDS = 1.0, 6.0
 MODEL_ERRORS = (ValueError, TypeError, KeyError, AttributeError, IndexError, ArithmeticError)
 
 
@@ -86,7 +88,11 @@ def gain(model: Any, rival: Rival, table: TrainingTable, contract: Contract) -> 
         values = as_table(table.frame.head(rows))
         count = min(rows, len(table.frame))
         taken: list[tuple[float, float]] = []
-        while len(taken) < _ROUNDS and (len(taken) < 3 or sum(map(sum, taken)) < _TIMED_SECONDS):
+        while len(taken) < _ROUNDS:
+            spent = sum(map(sum, taken))
+            enough = spent >= (_TIMED_SECONDS if len(taken) >= _FEW_ROUNDS else _AT_MOST_SECONDS)
+            if enough and len(taken) >= _FEWEST_ROUNDS:
+                break
             taken.append((_once(partial(itself, values, count)), _once(partial(rival.served, values, count))))
         return min(its_own for its_own, _ in taken) / min(rivals for _, rivals in taken)
 
