@@ -233,7 +233,7 @@ def test_undo_lets_answer_again_what_was_replaced_and_then_leaves_nothing(bundle
 
 def test_a_plan_says_the_steps_and_starts_nothing(bundle: Bundle) -> None:
     plan = modelyard.plan(bundle, to="local", port=4321)
-    assert "127.0.0.1:4321" in plan.steps[4]
+    assert any("127.0.0.1:4321" in step for step in plan.steps)
     assert plan.fit.ok
     assert isinstance(modelyard.deploy(bundle, to="local", apply=False), type(plan))
     assert modelyard.yard().deployments == ()

@@ -149,8 +149,8 @@ def test_a_number_of_workers_that_cannot_be_is_one_line(bundle: Bundle, shell: I
     for wrong in (0, 65, -1, True, 1.5, "2"):
         with pytest.raises(UsageError, match=r"workers .* cannot be; choose a number from 1 to 64"):
             modelyard.plan(bundle, to="local", workers=wrong)
-    assert "with 3 workers" in LocalTarget(workers=3).plan(bundle, "x").steps[3]
-    assert "with 1 worker," in LocalTarget().plan(bundle, "x").steps[3]
+    assert any("with 3 workers" in step for step in LocalTarget(workers=3).plan(bundle, "x").steps)
+    assert any("with 1 worker," in step for step in LocalTarget().plan(bundle, "x").steps)
     code = shell.run_line_magic("deploy", "churn --workers 2 --show-code")
     assert repr(code) == "modelyard.deploy('churn', to='local', workers=2)"
 
