@@ -179,6 +179,14 @@ def test_the_same_plan_can_be_carried_out_after_it_was_taken_back(cloud: Cloud, 
     assert cloud.asked == (["Create"] * 3 + ["Delete"] * 3) * 2
 
 
+def test_a_plan_that_begins_as_the_one_before_makes_that_call_again(cloud: Cloud, tmp_path: Path) -> None:
+    look = Call("look", "cloud", "Get", {"Name": "role"}, {"seen": "It.Id"})
+    carry_out(PLAN[:1], cloud, tmp_path, content)
+    assert carry_out((look, create("a")), cloud, tmp_path, content)["seen"] == "id-of-role"
+    cloud.things["role"]["Id"] = "another"
+    assert carry_out((look, create("b")), cloud, tmp_path, content)["seen"] == "another"
+
+
 def test_a_journal_whose_last_line_was_cut_off_is_read(cloud: Cloud, tmp_path: Path) -> None:
     carry_out(PLAN[:2], cloud, tmp_path, content)
     path = tmp_path / "calls.jsonl"

@@ -118,6 +118,7 @@ class Journal:
     def _take(self, line: dict[str, Any]) -> None:
         if "completed" in line:
             self._is_complete = True
+            self.done, self.begun, self.settled = set(), set(), set()  # another plan may have the same calls
         elif "back" in line:
             self._take_back(line["back"])
         elif "joins" in line:
