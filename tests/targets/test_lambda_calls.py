@@ -170,6 +170,18 @@ def test_no_credentials_and_no_region_are_one_line(
     assert modelyard.yard().deployments == ()
 
 
+def test_a_region_that_does_not_answer_is_named(aws: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with pytest.raises(
+        DeploymentError, match=r"call 1 of .*; is 'eu-nowhere-1' a region\?; nothing was made"
+    ):
+        modelyard.deploy(packaged(1.0), to="aws-lambda", apply=True, region="eu-nowhere-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws)
+    assert modelyard.undo("iris") is None
+    assert modelyard.yard().deployments == ()
+
+
 def test_region_and_role_of_the_first_deploy_stay_for_all_that_follows(
     cloud: LambdaCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
