@@ -5,6 +5,7 @@ The tests of Ray run in an environment of their own, `make env-ray`; MODELYARD_R
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -30,7 +31,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from clusters import dask_cluster, free_port, listens, ray_cluster, until
 from kernels import kernel
-from modelyard.engines import checked_engine
+from modelyard.engines import checked_engine, open_engine
 from modelyard.errors import EngineError, MissingExtraError, ModelyardError, UnknownNameError, UsageError
 from modelyard.evaluation import cross_validate
 from modelyard.testing import EngineContract
@@ -100,9 +101,50 @@ def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def ray_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with ray_cluster(tmp_path_factory.mktemp("ray")) as address:
         yield f"ray://{address}"
+
+
+@pytest.fixture(scope="module")
+def ray(ray_alone: str) -> Iterator[str]:
+    """A cluster that this process uses already: joining it anew takes Ray a quarter of a minute each time."""
+    import ray
+
+    ray.init(ray_alone, log_to_driver=False, logging_level="ERROR")
+    yield ray_alone
+    ray.shutdown()
+
+
+def _ray_client_servers() -> list[psutil.Process]:
+    found = []
+    for each in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if any("specific-server" in word for word in each.cmdline()):
+                found.append(each)
+    return found
+
+
+@pytest.mark.skipif(not RAY, reason="runs in the environment that `make env-ray` builds")
+def test_a_ray_that_loses_this_clients_server_is_asked_again_and_is_left_at_the_end(ray_alone: str) -> None:
+    import ray
+
+    lost: list[psutil.Process] = []
+
+    def lose() -> None:
+        until(lambda: bool(_ray_client_servers()))
+        lost.extend(_ray_client_servers())
+        lost[0].kill()
+
+    loser = threading.Thread(target=lose)
+    loser.start()
+    with open_engine(ray_alone) as opened:
+        assert opened is not None
+        assert opened.slots == 2
+        assert lost
+        assert not lost[0].is_running()
+    loser.join()
+    assert not ray.is_initialized()
 
 
 class TestProcesses(EngineContract):
@@ -285,7 +327,7 @@ def test_a_killed_worker_costs_only_its_running_trial(data: Any, engine: str, tm
     killed: list[int] = []
 
     def kill() -> None:
-        until(lambda: diary.exists() and len(diary.read_text().split()) >= 3)
+        until(lambda: diary.exists() and len(diary.read_text().split()) >= 3, 180)
         killed.append(int(diary.read_text().split()[-1]))
         psutil.Process(killed[0]).kill()
 

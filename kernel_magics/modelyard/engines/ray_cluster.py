@@ -23,6 +23,8 @@ from modelyard.engines.reaching import check_reachable
 from modelyard.errors import EngineError, WorkerLostError
 
 _LOST = (WorkerCrashedError, NodeDiedError, ObjectLostError, OutOfMemoryError)
+#: A busy cluster loses the server it starts for a client now and then; the next one that it starts is another.
+_TRIES = 3
 
 
 class RayCluster:
@@ -49,20 +51,22 @@ class RayCluster:
         self._answer: Any = None
 
     def _connect(self, address: str) -> None:
-        try:
-            ray.init(f"ray://{address}", log_to_driver=False, logging_level="ERROR")
-        except (
-            ConnectionAbortedError
-        ) as error:  # the cluster answers, and could not start this client's own server
-            raise EngineError(
-                f"the Ray cluster at {address} has started no server for this client in time; try again, or see "
-                "ray_client_server.err in its logs"
-            ) from error
-        except (ConnectionError, TimeoutError, RuntimeError, OSError) as error:
-            raise EngineError(
-                f"what answers at {address} is no Ray cluster; type ray://HOST:PORT with the port of Ray's client "
-                "server, 10001 by default"
-            ) from error
+        for left in reversed(range(_TRIES)):
+            try:
+                ray.init(f"ray://{address}", log_to_driver=False, logging_level="ERROR")
+                return
+            except ConnectionAbortedError as error:  # it answers, and this client's own server did not start
+                if left:
+                    continue
+                raise EngineError(
+                    f"the Ray cluster at {address} has started no server for this client, asked {_TRIES} times; see "
+                    "ray_client_server.err in its logs"
+                ) from error
+            except (ConnectionError, TimeoutError, RuntimeError, OSError) as error:
+                raise EngineError(
+                    f"what answers at {address} is no Ray cluster; type ray://HOST:PORT with the port of Ray's client "
+                    "server, 10001 by default"
+                ) from error
 
     @property
     def slots(self) -> int:
