@@ -17,6 +17,8 @@ class Limits:
         Where the figures stand, and when somebody last read them there (ISO date).
     unpacked_bytes, packed_bytes : int or None
         What it takes of files, as they are and as they are sent.
+    model_bytes : int or None
+        What it takes of the model's own file.
     memory_bytes : int or None
         The memory of one process with its children, as resident pages.
     request_bytes, response_bytes : int or None
@@ -39,6 +41,7 @@ class Limits:
     as_of: str
     unpacked_bytes: int | None = None
     packed_bytes: int | None = None
+    model_bytes: int | None = None
     memory_bytes: int | None = None
     request_bytes: int | None = None
     response_bytes: int | None = None

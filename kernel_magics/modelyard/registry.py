@@ -82,3 +82,5 @@ def _installed_where() -> Iterator[tuple[str, int]]:
 
 #: Every installed target class by name. It is here for the stages above the targets, which ask one for its limits.
 targets = Registry("modelyard.targets", "deployment target")
+#: By the scheme of a deployment's URL: what carries requests to where no HTTP is spoken.
+transports = Registry("modelyard.transports", "way to an endpoint")

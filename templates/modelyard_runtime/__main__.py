@@ -10,6 +10,7 @@ import json
 import math
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,10 @@ from modelyard_runtime.predictor import Predictor
 _TIMED_ROWS = 20
 
 
-def replay(folder: Path) -> dict[str, Any]:
+def replay(folder: Path, load: Callable[[Path], Predictor] = Predictor) -> dict[str, Any]:
     """Answer every golden row and compare; see the module's docstring for what is returned."""
     started = time.perf_counter()
-    predictor = Predictor(folder)
+    predictor = load(folder)
     load_s = time.perf_counter() - started
     golden = read_golden(folder)
     tolerance = predictor.manifest["parity"]["tolerance"]

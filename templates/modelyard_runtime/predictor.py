@@ -17,7 +17,7 @@ from modelyard_runtime.child import ChildModel, load
 from modelyard_runtime.contract import Contract, Flag
 from modelyard_runtime.decoding import Decoder, Feed
 from modelyard_runtime.metrics import Metrics, state_folder
-from modelyard_runtime.models import OnnxModel, Outputs
+from modelyard_runtime.models import Model, OnnxModel, Outputs
 from modelyard_runtime.profile import ProfileBins
 from modelyard_runtime.recording import Recorder
 from modelyard_runtime.schema import example_row
@@ -105,17 +105,25 @@ class Predictor:
     site : Path, optional
         From where the child process of a model that holds Python imports its lock; by default ``$MODELYARD_SITE``.
         Without one, the model runs in this process.
+    model : Model, optional
+        What answers instead of the one in `folder`.
     """
 
     def __init__(
-        self, folder: Path, variant: str = "v1", *, state: Path | None = None, site: Path | None = None
+        self,
+        folder: Path,
+        variant: str = "v1",
+        *,
+        state: Path | None = None,
+        site: Path | None = None,
+        model: Model | None = None,
     ) -> None:
         self.folder, self.site = folder, site
         self.manifest = read_manifest(folder)
         self.manifest["digest"] = bundle_digest(self.manifest)
         self.variant = variant
         self.contract = Contract.from_json(msgspec.json.decode((folder / CONTRACT).read_bytes()))
-        self._model = load(folder, self.manifest, self.contract, site)
+        self._model = model or load(folder, self.manifest, self.contract, site)
         described = self.manifest["model"]
         classes = described["classes"]
         self._classes: list[str] | None = None if classes is None else [class_key(label) for label in classes]

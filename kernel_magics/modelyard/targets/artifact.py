@@ -6,7 +6,7 @@ import csv
 import json
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import distribution
 from pathlib import Path
@@ -120,6 +120,18 @@ class Artifact:
         What it was made for: ``3.13``, ``x86_64``, and ``linux`` as `sys.platform` has it.
     packed_bytes : int or None
         Its size as it is sent, where it is packed.
+    model_bytes : int or None
+        The size of the model's own file, where the place limits that.
+    is_emulated : bool
+        Whether the handler's interpreter is one that runs here what was made for another machine.
+    is_made : bool
+        Whether it was made; where a size that was known beforehand is beyond a limit, nothing is.
+    prepare : callable
+        What must be done before its handler can run here, and is not needed where it goes.
+    golden : Path or None
+        A ``model/`` with golden rows of its own, where another model than the bundle's goes there.
+    remedies : tuple of str
+        What else than less of everything would make it fit, in words.
     """
 
     folder: Path
@@ -129,6 +141,12 @@ class Artifact:
     architecture: str
     packed_bytes: int | None = None
     system: str = sys.platform
+    model_bytes: int | None = None
+    is_emulated: bool = False
+    is_made: bool = True
+    prepare: Callable[[], object] = lambda: None
+    golden: Path | None = None
+    remedies: tuple[str, ...] = ()
 
     @property
     def unpacked_bytes(self) -> int:

@@ -17,6 +17,7 @@ from modelyard.catalog import Record, Yard, open_yard
 from modelyard.errors import DeploymentError, InvalidInputError, listing
 from modelyard.presentation import Result, Table
 from modelyard.targets import client
+from modelyard.targets.connection import usage
 from modelyard.targets.protocol import Status, recorded_target
 from modelyard.targets.tokens import STALE, forget_token, header_file, read_token, renewed_token
 
@@ -238,7 +239,7 @@ class Deployment(Result):
 
     def notes(self) -> tuple[str, ...]:
         return (
-            f"from the shell: curl -H @{self.header_file} {self.url}/schema",
+            usage(self.url, self.header_file),
             "from Python: .predict(X), .status(), .traffic(), .stop(), .start(), .undo(), .rotate_token(), .remove()",
         )
 

@@ -170,7 +170,7 @@ def fit_of(
     too_large = any("bytes" in need.what and not need.is_met for need in needs)
     return Fit(
         bundle, target, f"{limits.source}, {limits.as_of}", needs, components,
-        tuple(_remedies(components)) if too_large else (),
+        (*(Remedy(what, None) for what in artifact.remedies), *_remedies(components)) if too_large else (),
     )  # fmt: skip
 
 
@@ -180,6 +180,7 @@ def _needs(limits: Limits, artifact: Artifact, measured: Measured | None) -> Ite
         ("architecture", artifact.architecture, limits.architectures),
         ("bytes unpacked", artifact.unpacked_bytes, limits.unpacked_bytes),
         ("bytes packed", artifact.packed_bytes, limits.packed_bytes),
+        ("bytes of the model", artifact.model_bytes, limits.model_bytes),
     ]
     if measured is not None:
         wanted += [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,12 @@ class GoldenReplay:
     bundle : Bundle
     most : int, optional
         So many of them; all by default.
+    own : Path, optional
+        The ``model/`` of what was made of the bundle, where it is another model with golden rows of its own.
     """
 
-    def __init__(self, bundle: Bundle, most: int | None = None) -> None:
-        self._lines = read_golden(bundle.model_folder)[:most]
+    def __init__(self, bundle: Bundle, most: int | None = None, own: Path | None = None) -> None:
+        self._lines = read_golden(own or bundle.model_folder)[:most]
         model, tolerance = bundle.manifest["model"], bundle.manifest["parity"]["tolerance"]
         self._tolerance = Tolerance(tolerance["absolute"], tolerance["relative"])
         self._classes = None if model["classes"] is None else [class_key(label) for label in model["classes"]]

@@ -53,10 +53,13 @@ def rehearsed(bundle: Bundle, target: str, limits: Limits, artifact: Artifact) -
     Raises
     ------
     DeploymentError
-        It was made for another kind of machine.
+        It was made for another kind of machine, or was not made since it would not fit.
     """
+    if not artifact.is_made:
+        raise DeploymentError(fit_of(bundle.tag, target, limits, artifact).sentence())
     _check_machine(target, artifact)
-    golden = GoldenReplay(bundle)
+    artifact.prepare()
+    golden = GoldenReplay(bundle, own=artifact.golden)
     bodies = golden.bodies()
     with tempfile.TemporaryDirectory(prefix="modelyard-") as folder:
         cold, measured = Path(folder, "cold"), Path(folder, "imports")
@@ -82,7 +85,7 @@ def rehearsed(bundle: Bundle, target: str, limits: Limits, artifact: Artifact) -
 
 def _check_machine(target: str, artifact: Artifact) -> None:
     made, here = (artifact.system, named(artifact.architecture)), (sys.platform, machine())
-    if made != here:
+    if made != here and not artifact.is_emulated:
         raise DeploymentError(
             f"what goes to {target} is for {' on '.join(made)}, and this machine is {' on '.join(here)}: it cannot be "
             "rehearsed here; choose this machine's --architecture, or ask with --fit, which runs nothing"
