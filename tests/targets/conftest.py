@@ -85,6 +85,14 @@ def base_image() -> str:
     return image
 
 
+@pytest.fixture(scope="session")
+def sysroot() -> Path:
+    """A folder with Debian for arm64; qemu's user mode runs its Python."""
+    folder = ENVIRONMENT.with_name(".env-arm64")
+    subprocess.run([str(HERE / "environments" / "arm64_sysroot.sh"), str(folder)], check=True)
+    return folder
+
+
 @pytest.fixture
 def registry(
     cloud: LambdaCloud, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
