@@ -12,6 +12,7 @@ import modelyard_lambda
 from modelyard.errors import DeploymentError, UsageError, listing
 from modelyard.limits import Limits
 from modelyard.packaging import Bundle
+from modelyard.targets import policies
 from modelyard.targets.artifact import Artifact, Component, components_in, copy_parts, files_in
 from modelyard.targets.aws_lambda_calls import Wanted, create, log_policy, update
 from modelyard.targets.aws_lambda_code import HANDLER
@@ -273,7 +274,7 @@ class LambdaTarget(RoutedFunction):
             self._calls(bundle, name, artifact, previous), self.reach(self.sender(state), artifact), kept,
             lambda content: (artifact.folder / content.path).read_bytes(), {TOKEN_HASH: token_hash(token)},
         )  # fmt: skip
-        self.note_first_policy(folder, bundle, named["version"])
+        policies.note_first(folder, bundle, named["version"])
         url = str(named["url"]).rstrip("/")
         return Endpoint(url, {**state, "version": named["version"], "url": url})
 

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from modelyard.targets.aws_lambda_code import Code
+from modelyard.targets.aws_log_group import log_group
+from modelyard.targets.aws_role import Allowed, allowing, execution_role
 from modelyard.targets.calls import Call, Settled
 
 ALIAS = "live"
-RETENTION_DAYS = 30
 
 _GONE = "ResourceNotFoundException"
 _STATEMENT = "modelyard-url"
-_TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    ],
-}
 
 
 @dataclass(frozen=True)
@@ -80,7 +74,7 @@ def log_policy(name: str) -> dict[str, Any]:
 def create(wanted: Wanted) -> tuple[Call, ...]:
     """Return the calls that make it where nothing is."""
     return (
-        *_log(wanted),
+        *log_group(f"/aws/lambda/{wanted.name}", wanted.tags),
         *(_role(wanted) if wanted.role is None else ()),
         *wanted.code.brought(wanted.name, wanted.tags, first=True),
         _function(wanted),
@@ -176,44 +170,12 @@ def _alias(function: str) -> dict[str, str]:
     return {"FunctionName": function, "Name": ALIAS}
 
 
-def _log(wanted: Wanted) -> tuple[Call, ...]:
-    group = {"logGroupName": f"/aws/lambda/{wanted.name}"}
-    return (
-        Call(
-            f"create the log group {group['logGroupName']}", "logs", "CreateLogGroup", {**group, "tags": wanted.tags},
-            exists="ResourceAlreadyExistsException",
-            found=Call("look", "logs", "DescribeLogGroups", {"logGroupNamePrefix": group["logGroupName"]}),
-            undo=Call(f"delete the log group {group['logGroupName']}", "logs", "DeleteLogGroup", group, exists=_GONE),
-        ),
-        Call(
-            f"keep the log for {RETENTION_DAYS} days", "logs", "PutRetentionPolicy",
-            {**group, "retentionInDays": RETENTION_DAYS},
-        ),
-    )  # fmt: skip
-
-
 def _role(wanted: Wanted) -> tuple[Call, ...]:
-    role, policy = {"RoleName": wanted.name}, {"RoleName": wanted.name, "PolicyName": "write-log"}
+    may = Allowed("write-log", f"write the log of {wanted.name}, and nothing else", log_policy(wanted.name))
     return (
-        Call(
-            f"create the role {wanted.name}, which only Lambda may take on", "iam", "CreateRole",
-            {
-                **role,
-                "AssumeRolePolicyDocument": json.dumps(_TRUST),
-                "Tags": [{"Key": key, "Value": value} for key, value in wanted.tags.items()],
-            },
-            {"role": "Role.Arn"}, exists="EntityAlreadyExists",
-            found=Call("look", "iam", "GetRole", role, {"role": "Role.Arn"}),
-            undo=Call(f"delete the role {wanted.name}", "iam", "DeleteRole", role, exists="NoSuchEntity"),
-        ),
-        Call(
-            f"let {wanted.name} write the log of {wanted.name}, and nothing else", "iam", "PutRolePolicy",
-            {**policy, "PolicyDocument": json.dumps(log_policy(wanted.name))},
-            undo=Call(
-                f"delete the policy of {wanted.name}", "iam", "DeleteRolePolicy", policy, exists="NoSuchEntity"
-            ),
-        ),
-    )  # fmt: skip
+        execution_role(wanted.name, wanted.tags, "lambda.amazonaws.com", "Lambda"),
+        allowing(wanted.name, may),
+    )
 
 
 def _settings(wanted: Wanted) -> dict[str, Any]:

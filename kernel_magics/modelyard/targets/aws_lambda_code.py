@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from modelyard.targets.calls import Call, Content
-from modelyard.targets.image_push import ENGINE, PUSH
+from modelyard.targets.image_push import brought
 
 HANDLER = "app.handler"
-
-_NO_REPOSITORY = "RepositoryNotFoundException"
 
 
 class Code(Protocol):
@@ -80,45 +78,10 @@ class ImageCode:
     package = "Image"
 
     def brought(self, name: str, tags: Mapping[str, str], *, first: bool) -> tuple[Call, ...]:
-        repository = _created(name, tags) if first else _found(name, "look where its images are")
-        return (
-            repository,
-            Call("ask for the right to push there for some hours", "ecr", "GetAuthorizationToken"),
-            Call(
-                f"build the image for linux/{self.platform}, and push it", ENGINE, PUSH,
-                {"image": f"${{repository}}:{self.tag}", "base": self.base, "platform": self.platform},
-                {"image": "image"},
-            ),
-        )  # fmt: skip
+        return brought(name, tags, self.tag, self.base, self.platform, first=first)
 
     def parameters(self) -> dict[str, Any]:
         return {"ImageUri": "${image}"}
 
     def settings(self) -> dict[str, Any]:
         return {}
-
-
-def _created(name: str, tags: Mapping[str, str]) -> Call:
-    which = {"repositoryName": name}
-    return Call(
-        f"create the repository {name} for its images, which are looked through for known weaknesses", "ecr",
-        "CreateRepository",
-        {
-            **which,
-            "imageScanningConfiguration": {"scanOnPush": True},
-            "tags": [{"Key": key, "Value": value} for key, value in tags.items()],
-        },
-        {"repository": "repository.repositoryUri"}, exists="RepositoryAlreadyExistsException",
-        found=_found(name, "look"),
-        undo=Call(
-            f"delete the repository {name} with all its images", "ecr", "DeleteRepository", {**which, "force": True},
-            exists=_NO_REPOSITORY,
-        ),
-    )  # fmt: skip
-
-
-def _found(name: str, says: str) -> Call:
-    return Call(
-        says, "ecr", "DescribeRepositories", {"repositoryNames": [name]},
-        {"repository": "repositories.0.repositoryUri"},
-    )  # fmt: skip

@@ -5,58 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from modelyard.errors import DeploymentError, UsageError
-from modelyard.targets.aws_calls import default_region, sender
+from modelyard.errors import DeploymentError
+from modelyard.targets.aws_calls import sender
 from modelyard.targets.aws_lambda_calls import ALIAS, shares_of
+from modelyard.targets.aws_region import Regional, noted_region
 from modelyard.targets.calls import CallFailed, Send
 from modelyard.targets.carrying_out import take_back
-from modelyard.targets.journal import Journal
 from modelyard.targets.protocol import STATE_KEPT, State, Status
 
 EXTRA = "aws-lambda"
 
-_REGION = "region"
 
-
-class LiveFunction:
+class LiveFunction(Regional):
     """What can be done with a function that is there; a state says which one."""
 
-    region: str | None
     concurrency: int | None
 
     def sender(self, state: State) -> Send:
         """Return what makes calls where that function is."""
-        return sender(state.get("region") or _noted_region(state) or self.region, EXTRA)
-
-    def settle_region(self, kept: Path) -> str | None:
-        """Return the region of a deployment, and note it before anything is made there: the default may be another one
-        when that is taken back.
-
-        Raises
-        ------
-        UsageError
-            Something is in another region already.
-        """
-        file = kept / _REGION
-        noted = file.read_text(encoding="utf-8") if file.exists() and Journal(kept).made else None
-        found = self.in_region_of(noted) or default_region()
-        if found is not None and found != noted:
-            file.write_text(found, encoding="utf-8")
-        return found
-
-    def in_region_of(self, there: str | None) -> str | None:
-        """Return the region where something is, or else the one that is wanted.
-
-        Raises
-        ------
-        UsageError
-            They are two.
-        """
-        if there is not None and self.region not in (None, there):
-            raise UsageError(
-                f"it is in {there} and stays there; for {self.region} choose another --name, or --undo it first"
-            )
-        return there or self.region
+        return sender(state.get("region") or noted_region(state) or self.region, EXTRA)
 
     def status(self, state: State) -> Status:
         if "function" not in state:
@@ -101,11 +68,6 @@ class LiveFunction:
             if gone_is_fine and failed.code == "ResourceNotFoundException":
                 return {}
             raise DeploymentError(f"lambda.{operation} failed: {failed.code}: {failed}") from None
-
-
-def _noted_region(state: State) -> str | None:
-    file = Path(state["folder"], STATE_KEPT, _REGION) if "folder" in state else None
-    return file.read_text(encoding="utf-8") if file is not None and file.exists() else None
 
 
 def _of(state: State) -> dict[str, Any]:

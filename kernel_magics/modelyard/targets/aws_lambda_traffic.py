@@ -11,13 +11,14 @@ from filelock import FileLock
 
 from modelyard.errors import DeploymentError, UsageError
 from modelyard.packaging import Bundle
+from modelyard.targets import policies
 from modelyard.targets.aws_lambda_calls import ALIAS, described, pointing, shares_of
 from modelyard.targets.aws_lambda_versions import PublishingFunction, asked, published_bundle
 from modelyard.targets.calls import CallFailed, Send
 from modelyard.targets.protocol import State
 from modelyard.targets.traffic import Routed, Seen
 from modelyard_lambda import HASHES
-from modelyard_router.policy import Policy, PolicyChangedError, PolicyError, PolicyFile, Variant, me, now
+from modelyard_router.policy import Policy, PolicyChangedError, PolicyFile, Variant, me, now
 from modelyard_runtime.access import token_hash
 
 _CHANGED = "PreconditionFailedException"  # the alias has another revision by now
@@ -32,15 +33,6 @@ class RoutedFunction(PublishingFunction):
     A variant's `path` is the number of the version that holds its bundle. The alias is what is in force; the policy in
     the deployment's folder says who wanted it so, and when. Where the two differ, somebody has changed the alias.
     """
-
-    def note_first_policy(self, folder: Path, bundle: Bundle, version: str) -> None:
-        """Write the policy of a deployment that has one bundle; its number follows on what was before."""
-        name, file = _name(bundle), PolicyFile(folder)
-        first = Policy(
-            file.first_number(), now(), me(), f"{bundle.tag} is deployed",
-            {name: Variant(bundle.tag, bundle.digest, version)}, name, {name: 1.0},
-        )  # fmt: skip
-        _written(file, first)
 
     def check_policy(self, policy: Policy) -> None:
         beyond = _beyond(policy)
@@ -86,7 +78,7 @@ class RoutedFunction(PublishingFunction):
         if "function" not in state:
             raise DeploymentError("its deploy was interrupted; type it again to go on, or undo() it")
         alias = asked(send, state, "GetAlias", Name=ALIAS)
-        shares, known = shares_of(alias), _last(PolicyFile(_folder(state)))
+        shares, known = shares_of(alias), policies.last(PolicyFile(_folder(state)))
         if known is None or _rounded(_shares(known)) != _rounded(shares):
             known = _found(send, state, known, shares)
         return known, alias["RevisionId"]
@@ -98,9 +90,9 @@ class RoutedFunction(PublishingFunction):
             raise PolicyChangedError(before)
         _point(send, state, policy, before, RevisionId=revision)
         try:
-            if (last := _last(file)) is None or last.number < before.number:
-                _written(file, before)  # what somebody else wanted is part of the history
-            _written(file, policy)
+            if (last := policies.last(file)) is None or last.number < before.number:
+                policies.note(file, before)  # what somebody else wanted is part of the history
+            policies.note(file, policy)
         except DeploymentError:
             _point(send, state, before, policy)
             raise
@@ -171,23 +163,5 @@ def _rounded(shares: Mapping[str, float]) -> dict[str, float]:
     return {version: round(share, _DIGITS) for version, share in shares.items() if share > 0}
 
 
-def _last(file: PolicyFile) -> Policy | None:
-    try:
-        return file.read() if file.path.exists() else None
-    except PolicyError as error:
-        raise DeploymentError(str(error)) from None
-
-
-def _written(file: PolicyFile, policy: Policy) -> None:
-    try:
-        file.write(policy)
-    except OSError as error:
-        raise DeploymentError(f"the policy cannot be written, the one before is in force: {error}") from None
-
-
 def _folder(state: State) -> Path:
     return Path(state["folder"])
-
-
-def _name(bundle: Bundle) -> str:
-    return f"v{bundle.version}"

@@ -7,13 +7,43 @@ from pathlib import Path
 from typing import Any
 
 from modelyard.errors import DeploymentError
-from modelyard.targets.calls import CallFailed, Send
+from modelyard.targets.calls import Call, CallFailed, Send
 from modelyard.targets.container_engine import Engine
 
 #: The service and the operation, as a plan names them.
 ENGINE, PUSH = "engine", "Push"
 
 _TOKEN = ("ecr", "GetAuthorizationToken")
+_NO_REPOSITORY = "RepositoryNotFoundException"
+
+
+def brought(
+    name: str, tags: Mapping[str, str], tag: str, base: str, platform: str, *, first: bool
+) -> tuple[Call, ...]:
+    """Return the calls that build an image and push it to the repository `name`; they name it ``image``.
+
+    Parameters
+    ----------
+    name : str
+        Of the repository; the image stays there until that goes.
+    tags : mapping of str to str
+        The repository's.
+    tag : str
+        The image's, by which other content has another one.
+    base, platform : str
+        The image that it is built on; ``amd64`` or ``arm64``.
+    first : bool
+        Whether no repository is there yet.
+    """
+    repository = _created(name, tags) if first else _found(name, "look where its images are")
+    return (
+        repository,
+        Call("ask for the right to push there for some hours", *_TOKEN),
+        Call(
+            f"build the image for linux/{platform}, and push it", ENGINE, PUSH,
+            {"image": f"${{repository}}:{tag}", "base": base, "platform": platform}, {"image": "image"},
+        ),
+    )  # fmt: skip
 
 
 def pushing(send: Send, engine: Engine, context: Path) -> Send:
@@ -47,3 +77,29 @@ def _pushed(
     finally:
         engine.remove_image(image)
     return {"image": image}
+
+
+def _created(name: str, tags: Mapping[str, str]) -> Call:
+    which = {"repositoryName": name}
+    return Call(
+        f"create the repository {name} for its images, which are looked through for known weaknesses", "ecr",
+        "CreateRepository",
+        {
+            **which,
+            "imageScanningConfiguration": {"scanOnPush": True},
+            "tags": [{"Key": key, "Value": value} for key, value in tags.items()],
+        },
+        {"repository": "repository.repositoryUri"}, exists="RepositoryAlreadyExistsException",
+        found=_found(name, "look"),
+        undo=Call(
+            f"delete the repository {name} with all its images", "ecr", "DeleteRepository", {**which, "force": True},
+            exists=_NO_REPOSITORY,
+        ),
+    )  # fmt: skip
+
+
+def _found(name: str, says: str) -> Call:
+    return Call(
+        says, "ecr", "DescribeRepositories", {"repositoryNames": [name]},
+        {"repository": "repositories.0.repositoryUri"},
+    )  # fmt: skip
