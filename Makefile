@@ -144,15 +144,28 @@ TARGETS_PYTHON ?= $(shell for p in $(PYTHON) python3.13 python3.12 $(wildcard $(
 .PHONY: env-targets
 env-targets: .env-targets/.done ## clouds' own emulators, for the tests of targets
 
+# tflite-runtime has no wheel for a newer Python than 3.11, and wants numpy 1.
+TFLITE_PYTHON ?= $(shell for p in $(PYTHON) python3.11 $(wildcard $(HOME)/.pyenv/versions/3.11.*/bin/python); do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo "$$p" && break; done)
+
+.env-tflite/.done: tests/environments/tflite.txt | $(BIN)/uv
+	@test -n "$(TFLITE_PYTHON)" || { echo "the tests of .tflite need Python 3.11; none found. Install one, or type: make env-tflite TFLITE_PYTHON=/path/to/python"; exit 1; }
+	@$(BIN)/uv -q venv --allow-existing --python $(TFLITE_PYTHON) .env-tflite
+	@VIRTUAL_ENV=$(CURDIR)/.env-tflite $(BIN)/uv -q --no-progress pip install -r tests/environments/tflite.txt
+	@touch $@
+
+.PHONY: env-tflite
+env-tflite: .env-tflite/.done ## the older runtime of .tflite files, for the tests of targets
+
 .PHONY: containers
 containers:
-	@command -v podman >/dev/null && command -v buildah >/dev/null && command -v runc >/dev/null && command -v debootstrap >/dev/null && command -v docker-registry >/dev/null || { \
+	@command -v podman >/dev/null && command -v buildah >/dev/null && command -v runc >/dev/null && command -v debootstrap >/dev/null && command -v docker-registry >/dev/null && command -v qemu-aarch64-static >/dev/null && command -v systemd-analyze >/dev/null || { \
 	  if [ -f /etc/debian_version ] && [ "$$(id -u)" = 0 ]; then \
-	    apt-get update -qq && apt-get install -y -qq --no-install-recommends podman buildah runc debootstrap docker-registry; \
-	  else echo "the tests of images need podman; type: sudo apt-get install podman buildah runc debootstrap docker-registry"; exit 1; fi; }
+	    apt-get update -qq && apt-get install -y -qq --no-install-recommends podman buildah runc debootstrap docker-registry qemu-user-static systemd; \
+	  else echo "the tests of images and devices need podman and qemu; type: sudo apt-get install podman buildah runc debootstrap docker-registry qemu-user-static systemd"; exit 1; fi; }
 
 .PHONY: test-targets
-test-targets: $(VENV)/.dev env-targets containers ## what goes to a cloud or into an image, run by that cloud's own programs and by podman
+test-targets: $(VENV)/.dev $(LABEXTENSION) chromium env-targets env-tflite containers ## what goes to a cloud or into an image, run by that cloud's own programs and by podman
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/targets
 
 .PHONY: postgresql
@@ -182,7 +195,7 @@ wrk:
 	  else echo "wrk is not installed: a slower Python client is used; type: sudo apt-get install wrk"; fi; }
 
 .PHONY: bench
-bench: $(VENV)/.dev wrk env-targets ## measure start-up, bundles, serving, batch, routing, cross-validation, tuning, engines, explanations, compression, targets
+bench: $(VENV)/.dev wrk env-targets containers ## measure start-up, bundles, serving, batch, routing, cross-validation, tuning, engines, explanations, compression, targets, devices
 	$(BIN)/python benchmarks/startup.py --json
 	$(BIN)/python benchmarks/bundles.py --json
 	$(BIN)/python benchmarks/hot_path.py --json
@@ -194,9 +207,10 @@ bench: $(VENV)/.dev wrk env-targets ## measure start-up, bundles, serving, batch
 	$(BIN)/python benchmarks/explanation.py --json
 	$(BIN)/python benchmarks/compression.py --json
 	$(BIN)/python benchmarks/targets.py --json
+	$(BIN)/python benchmarks/devices.py --json
 
 .PHONY: bench-check
-bench-check: $(VENV)/.dev wrk env-targets ## hold every figure that must be reached against its bound
+bench-check: $(VENV)/.dev wrk env-targets containers ## hold every figure that must be reached against its bound
 	$(BIN)/python benchmarks/check.py
 
 .PHONY: clean

@@ -22,6 +22,7 @@ SCRIPTS = {
     "explanation.py": set(),
     "compression.py": set(),
     "targets.py": set(),
+    "devices.py": set(),
 }
 
 

@@ -28,9 +28,11 @@ PACKAGES = (
     "modelyard_widgets",
     "modelyard_lab",
     "modelyard_explainer",
+    "modelyard_device",
     "modelyard_lambda",
     "modelyard_router",
     "modelyard_runtime",
+    "modelyard_sagemaker",
     "modelyard_templates",
 )
 

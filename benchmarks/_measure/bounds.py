@@ -171,3 +171,25 @@ TARGETS = {
     "lambda_warm_ms": Bound("AWS Lambda's emulator: milliseconds of an answer after it (median)", most=5),
     "lambda_golden": Bound("AWS Lambda's emulator: share of golden rows within tolerance", least=1),
 }
+
+#: Of ``devices.py`` (issue 9).
+DEVICES = {
+    **{
+        f"pi_{form}_cold_s": Bound(
+            f"Raspberry Pi under qemu, {what}: seconds from Python's start to the first answer (median)",
+            most=8,
+        )
+        for form, what in (("onnx", "ONNX"), ("tflite", ".tflite"), ("tflite_int8", ".tflite in 8 bits"))
+    },
+    **{
+        f"pi_{form}_golden": Bound(f"the same: share of golden rows within tolerance, {form}", least=1)
+        for form in ("onnx", "tflite", "tflite_int8")
+    },
+    **{
+        f"pi_{form}_beside_model_mb": Bound(
+            f"its folder without wheels, beside the model, MB, {form}", most=2
+        )
+        for form in ("onnx", "tflite", "tflite_int8")
+    },
+    "pi_tflite_difference": Bound(".tflite in float32: largest difference to the notebook", most=1e-5),
+}
