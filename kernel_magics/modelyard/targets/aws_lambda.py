@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import modelyard_lambda
-from modelyard.errors import DeploymentError, UsageError, listing
+from modelyard.errors import UsageError, listing
 from modelyard.limits import Limits
 from modelyard.packaging import Bundle
 from modelyard.targets import policies
@@ -28,7 +28,7 @@ from modelyard.targets.installing import (
     Platform,
     bare_python,
     compile_all,
-    find_python,
+    compiling_python,
     install,
     own_machine,
     own_python,
@@ -279,12 +279,7 @@ class LambdaTarget(RoutedFunction):
         return Endpoint(url, {**state, "version": named["version"], "url": url})
 
     def make(self, bundle: Bundle, folder: Path) -> Artifact:
-        interpreter = find_python(self.python)
-        if interpreter is None:
-            raise DeploymentError(
-                f"what goes to Lambda is compiled by Python {self.python}, which is not on this machine; type: "
-                f"uv python install {self.python} (or choose another --python)"
-            )
+        interpreter = compiling_python(self.python, "what goes to Lambda")
         content = folder / self._package.content
         site = content / "site"
         site.mkdir(parents=True)

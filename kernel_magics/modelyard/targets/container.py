@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from modelyard.errors import DeploymentError, UsageError, listing
+from modelyard.errors import UsageError, listing
 from modelyard.limits import Limits
 from modelyard.packaging import Bundle
 from modelyard.packaging.sites import needs_child
@@ -18,7 +18,14 @@ from modelyard.targets.container_doors import DOORS, Door, image_ballast, image_
 from modelyard.targets.container_engine import BASE, BUILDERS, PLATFORMS, builder, runner
 from modelyard.targets.container_live import HASHES, SECRETS, LiveContainer, started
 from modelyard.targets.cost import nothing
-from modelyard.targets.installing import Platform, bare_python, find_python, install, own_machine, own_python
+from modelyard.targets.installing import (
+    Platform,
+    bare_python,
+    compiling_python,
+    install,
+    own_machine,
+    own_python,
+)
 from modelyard.targets.plan import Plan
 from modelyard.targets.protocol import Endpoint, Live, State
 from modelyard.targets.tokens import write_hash
@@ -117,12 +124,7 @@ class ContainerTarget(LiveContainer):
         )  # fmt: skip
 
     def make(self, bundle: Bundle, folder: Path) -> Artifact:
-        interpreter = find_python(self.python)
-        if interpreter is None:
-            raise DeploymentError(
-                f"what goes into an image is compiled by Python {self.python}, which is not on this machine; type: "
-                f"uv python install {self.python} (or choose another --python)"
-            )
+        interpreter = compiling_python(self.python, "what goes into an image")
         context = folder / CONTEXT
         site, bento = context / "site", context / _bento(bundle)
         site.mkdir(parents=True)

@@ -185,6 +185,23 @@ def find_python(minor: str) -> str | None:
     return str(installed[-1]) if installed else None
 
 
+def compiling_python(minor: str, what: str) -> str:
+    """Return the interpreter of a minor version by which `what` is compiled; see `find_python`.
+
+    Raises
+    ------
+    DeploymentError
+        There is none.
+    """
+    found = find_python(minor)
+    if found is None:
+        raise DeploymentError(
+            f"{what} is compiled by Python {minor}, which is not on this machine; type: uv python install {minor} "
+            "(or choose another --python)"
+        )
+    return found
+
+
 def _numbers(path: Path) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", path.parents[1].name)]
 

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from modelyard.errors import DeploymentError, UsageError, listing
+from modelyard.errors import UsageError, listing
 from modelyard.limits import Limits
 from modelyard.packaging import Bundle
 from modelyard.targets.artifact import Artifact, Component, Function, files_in
@@ -17,7 +17,7 @@ from modelyard.targets.converted import copy_runtime
 from modelyard.targets.cost import nothing
 from modelyard.targets.emulation import emulated_python
 from modelyard.targets.folder import CONTENT, FolderTarget
-from modelyard.targets.installing import Platform, find_python, install, own_python
+from modelyard.targets.installing import Platform, compiling_python, find_python, install, own_python
 from modelyard.targets.plan import Plan
 from modelyard.targets.protocol import Live
 from modelyard.targets.raspberry_pi_models import RUNTIMES, DeviceModel
@@ -196,12 +196,7 @@ class RaspberryPiTarget(FolderTarget):
 
     def _install(self, bundle: Bundle, site: Path) -> None:
         """Install what it imports, as the device does."""
-        own = find_python(self.python)
-        if own is None:
-            raise DeploymentError(
-                f"a rehearsal compiles by Python {self.python}, which is not on this machine; type: "
-                f"uv python install {self.python} (or choose another --python)"
-            )
+        own = compiling_python(self.python, "a rehearsal of it")
         always, either = self._model.locks(bundle)
         place = Platform(self.python, self.architecture)
         install([*always, *either], site, place, own, str(site), BALLAST)

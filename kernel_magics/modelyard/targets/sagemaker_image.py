@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import modelyard_sagemaker
-from modelyard.errors import DeploymentError
 from modelyard.packaging import Bundle
 from modelyard.packaging.sites import needs_child
 from modelyard.targets import processes
 from modelyard.targets.artifact import Artifact, Component, Server, bundle_components, components_in, files_in
 from modelyard.targets.container_doors import DOORS, image_ballast, image_lock
 from modelyard.targets.container_engine import BASE, PLATFORMS
-from modelyard.targets.installing import Platform, bare_python, compile_all, find_python, install
+from modelyard.targets.installing import Platform, bare_python, compile_all, compiling_python, install
 from modelyard_runtime.bundle_format import RUNTIME_FOLDER
 from modelyard_runtime.child import SITE
 from modelyard_sagemaker.door import INVOCATIONS, PING
@@ -83,12 +82,7 @@ class Recipe:
         DeploymentError
             That Python is not on this machine, or a distribution cannot be had for the platform.
         """
-        interpreter = find_python(self.python)
-        if interpreter is None:
-            raise DeploymentError(
-                f"what goes to SageMaker is compiled by Python {self.python}, which is not on this machine; type: "
-                f"uv python install {self.python} (or choose another --python)"
-            )
+        interpreter = compiling_python(self.python, "what goes to SageMaker")
         context = folder / CONTEXT
         site, bento, door = context / "site", context / _bento(bundle), context / _DOOR
         site.mkdir(parents=True)
