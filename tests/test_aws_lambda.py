@@ -177,7 +177,7 @@ def test_planning_shows_the_handler_and_compiles(bundle: Bundle) -> None:
 def test_a_python_that_is_not_here_is_said(
     bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("modelyard.targets.aws_lambda.find_python", lambda minor: None)
+    monkeypatch.setattr("modelyard.targets.installing.find_python", lambda minor: None)
     with pytest.raises(DeploymentError, match=r"uv python install 3\.12"):
         LambdaTarget(python="3.12").make(bundle, tmp_path)
 

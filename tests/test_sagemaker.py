@@ -292,7 +292,7 @@ def test_the_door_passes_its_rehearsal(bundle: Bundle, tmp_path: Path) -> None:
 def test_a_python_that_is_not_here_is_said(
     bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("modelyard.targets.sagemaker_image.find_python", lambda minor: None)
+    monkeypatch.setattr("modelyard.targets.installing.find_python", lambda minor: None)
     with pytest.raises(DeploymentError, match=r"uv python install 3\.12"):
         SageMakerTarget(python="3.12").make(bundle, tmp_path)
 
