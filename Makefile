@@ -166,7 +166,7 @@ containers:
 
 .PHONY: test-targets
 test-targets: $(VENV)/.dev $(LABEXTENSION) chromium env-targets env-tflite containers ## what goes to a cloud or into an image, run by that cloud's own programs and by podman
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/targets
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/targets
 
 .PHONY: postgresql
 postgresql:
