@@ -52,7 +52,7 @@ def main(words: Sequence[str] | None = None) -> int:
         return int(_VERBS[asked.verb](asked) or 0)
     except KeyboardInterrupt:
         return 130
-    except InstallError as error:
+    except (InstallError, OSError) as error:  # a full disk, a port that is taken: said, not traced
         print(f"modelyard: {error}", file=sys.stderr)  # noqa: T201  # the answer of a command
         return 1
 

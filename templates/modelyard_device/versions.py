@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 from pathlib import Path
@@ -42,11 +43,16 @@ class Versions:
         return found.resolve() if found.is_symlink() and found.exists() else None
 
     def begun(self, name: str) -> Path:
-        """Return an empty folder for a version that will be called `name`; what was broken off before is gone."""
+        """Return an empty folder for a version that will be called `name`, or `name` with a number if that is there.
+
+        What was broken off before is gone; a version that is there is not touched.
+        """
         self._folder.mkdir(parents=True, exist_ok=True)
         for left in self._folder.glob(f"*{_UNFINISHED}"):
             shutil.rmtree(left)
-        fresh = self._folder / f"{name}{_UNFINISHED}"
+        names = itertools.chain((name,), (f"{name}-{number}" for number in itertools.count(2)))
+        free = next(each for each in names if not (self._folder / each).exists())
+        fresh = self._folder / f"{free}{_UNFINISHED}"
         fresh.mkdir()
         return fresh
 
@@ -54,9 +60,6 @@ class Versions:
         """Give a version its name, now that all of it is on the disk; return it."""
         whole = fresh.with_name(fresh.name.removesuffix(_UNFINISHED))
         on_disk(fresh)
-        if whole.exists():  # the same one again; the one that answers is not touched until the switch
-            aside = whole.with_name(f"{whole.name}.again{_UNFINISHED}")
-            whole.rename(aside)
         fresh.rename(whole)
         on_disk(self._folder, deep=False)
         return whole

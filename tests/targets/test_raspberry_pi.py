@@ -292,6 +292,19 @@ def test_an_update_keeps_the_version_before_and_a_rollback_lets_it_answer_again(
     assert len(list((root / "versions").iterdir())) == 2
 
 
+def test_the_same_folder_again_never_touches_the_version_that_answers(
+    bundle: Bundle, site: None, tmp_path: Path
+) -> None:
+    folder, root = _native(bundle), tmp_path / "root"
+    seen = []
+    for _ in range(3):
+        assert _install(folder, root).returncode == 0
+        seen.append((root / "current").resolve().name)
+        assert _variant(root) == "v1"
+    assert len(set(seen[:2])) == 2
+    assert len(list((root / "versions").iterdir())) == 2
+
+
 def test_a_version_whose_golden_rows_fail_on_the_device_is_not_installed(
     two: tuple[Path, Path], site: None, tmp_path: Path
 ) -> None:
