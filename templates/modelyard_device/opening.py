@@ -7,7 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from modelyard_runtime.bundle_format import MODEL_FOLDER, BundleError, read_manifest
+from modelyard_runtime.bundle_format import MODEL_FOLDER, BundleError
+from modelyard_runtime.child import load
+from modelyard_runtime.contract import Contract
+from modelyard_runtime.models import Model
 from modelyard_runtime.predictor import Predictor
 
 #: The environment variable that names the folder to what is called as a function.
@@ -65,14 +68,13 @@ def opened(folder: Path) -> Predictor:
         A file is missing or changed, or nothing here runs a model of that kind.
     """
     known = about(folder)
-    return Predictor(folder / MODEL_FOLDER, known.variant, model=_model(folder / MODEL_FOLDER))
+    return Predictor(folder / MODEL_FOLDER, known.variant, load=_loaded)
 
 
-def _model(folder: Path) -> Any:
-    """Return the model where the runtime itself does not know its kind; else ``None``."""
-    manifest = read_manifest(folder)
+def _loaded(folder: Path, manifest: dict[str, Any], contract: Contract, site: Path | None) -> Model:
+    """Load a model, also of the kind that the runtime itself does not know."""
     if manifest["model"]["kind"] != "tflite":
-        return None
+        return load(folder, manifest, contract, site)
     from modelyard_device.flatbuffer import FlatbufferModel
 
     return FlatbufferModel(folder, manifest["model"])

@@ -105,8 +105,8 @@ class Predictor:
     site : Path, optional
         From where the child process of a model that holds Python imports its lock; by default ``$MODELYARD_SITE``.
         Without one, the model runs in this process.
-    model : Model, optional
-        What answers instead of the one in `folder`.
+    load : callable, optional
+        What loads the model of a checked manifest, as `modelyard_runtime.child.load` does.
     """
 
     def __init__(
@@ -116,14 +116,14 @@ class Predictor:
         *,
         state: Path | None = None,
         site: Path | None = None,
-        model: Model | None = None,
+        load: Callable[..., Model] = load,
     ) -> None:
         self.folder, self.site = folder, site
         self.manifest = read_manifest(folder)
         self.manifest["digest"] = bundle_digest(self.manifest)
         self.variant = variant
         self.contract = Contract.from_json(msgspec.json.decode((folder / CONTRACT).read_bytes()))
-        self._model = model or load(folder, self.manifest, self.contract, site)
+        self._model = load(folder, self.manifest, self.contract, site)
         described = self.manifest["model"]
         classes = described["classes"]
         self._classes: list[str] | None = None if classes is None else [class_key(label) for label in classes]
