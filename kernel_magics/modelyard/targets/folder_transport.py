@@ -40,7 +40,7 @@ class FolderTransport(httpx.BaseTransport):
 
     @staticmethod
     def usage(url: str) -> str:
-        return f"its files, with a README.md: {folder_of(url)}"
+        return f"its files, with a README.md: {httpx.URL(url).path}"
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         return _one_at_a_time.submit(_answered, request).result()
