@@ -27,7 +27,7 @@ from sklearn.svm import LinearSVC
 
 from modelyard.evaluation import Evaluation, cross_validate
 from modelyard_widgets.charts import further_charts
-from modelyard_widgets.result_panel import panel_mimebundle
+from modelyard_widgets.showing import panel_mimebundle
 
 SVG = "{http://www.w3.org/2000/svg}"
 LOGISTIC = make_pipeline(StandardScaler(), LogisticRegression())

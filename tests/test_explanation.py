@@ -41,7 +41,7 @@ from modelyard.explanation import explanations
 from modelyard.explanation.attribution import Attribution
 from modelyard.magics.explain import EXPRESSIONS, METHODS, OPTIONS, explain_parser
 from modelyard_widgets.charts import chart, further_charts
-from modelyard_widgets.result_panel import panel_mimebundle
+from modelyard_widgets.showing import panel_mimebundle
 from people import FRAME, TARGET, pipeline
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from IPython import get_ipython
 
 from modelyard.presentation import Result, Table
-from modelyard_widgets.result_panel import panel_mimebundle
+from modelyard_widgets.showing import panel_mimebundle
 
 
 @dataclass(frozen=True, repr=False)

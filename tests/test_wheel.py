@@ -47,8 +47,8 @@ def test_the_wheel_holds_every_package_and_the_lab_extension_and_nothing_of_the_
         assert f"{package}/__init__.py" in names
         assert f"{package}/py.typed" in names
     for data in (
-        "modelyard_widgets/result_panel.js",
-        "modelyard_widgets/result_panel.css",
+        "modelyard_widgets/page/panel.js",
+        "modelyard_widgets/panel.css",
         "modelyard_templates/bundle/service.py.j2",
         "modelyard_templates/bundle/card.md.j2",
     ):

@@ -19,10 +19,13 @@ from ipywidgets import Widget
 
 import modelyard_widgets
 from modelyard import progress
+from modelyard.errors import UsageError
 from modelyard.presentation import Result, Table
+from modelyard_widgets import blocks
 from modelyard_widgets.bars import notebook_tracker
 from modelyard_widgets.charts import chart, evaluation_chart, study_chart
-from modelyard_widgets.result_panel import ResultPanel, panel_mimebundle
+from modelyard_widgets.panel import Panel
+from modelyard_widgets.showing import panel_mimebundle
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = '</text><script>alert("1")</script><img src=x onerror=alert(2)>'
@@ -93,32 +96,135 @@ def test_the_bundle_holds_the_panel_and_what_stands_in_for_it() -> None:
     assert ElementTree.fromstring(base64.b64decode(data)).tag == f"{SVG}svg"
 
 
-def test_the_panel_is_given_the_payload_as_it_is() -> None:
+def test_the_panel_is_given_blocks_and_the_notebook_the_payload() -> None:
     bundle = panel_mimebundle(Shown("study", "Three trials.", a_study(0.1, 0.3, 0.2)))
 
-    state = _panel(bundle[WIDGET_VIEW]["model_id"]).get_state(["kind", "payload", "picture"])
+    state = _panel(bundle[WIDGET_VIEW]["model_id"]).get_state(["title", "blocks"])
     payload = bundle["application/vnd.modelyard.study+json"]
     assert json.loads(json.dumps(state)) == state
-    assert state["kind"] == "study"
-    assert state["payload"] == payload
+    assert state["title"] == "Study"
+    assert state["blocks"][0]["text"] == "Three trials."
     assert payload["schema"] == 1
     assert payload["history"][1] == {"number": 1, "value": 0.3}
-    assert state["picture"]["svg"].startswith("<svg")
+    [picture] = pictures(state["blocks"])
+    assert picture["svg"].startswith("<svg")
 
 
-def _panel(model_id: str) -> ResultPanel:
+def _panel(model_id: str) -> Panel:
     from ipywidgets.widgets.widget import _instances
 
     found = _instances[model_id]
-    assert isinstance(found, ResultPanel)
+    assert isinstance(found, Panel)
     return found
+
+
+def pictures(shown: Any) -> list[dict[str, Any]]:
+    """Every picture, however deep it is."""
+    found = []
+    for block in shown:
+        found += [block] if block["type"] == "picture" else []
+        found += pictures(block.get("blocks", ()))
+        for tab in block.get("tabs", ()):
+            found += pictures(tab["blocks"])
+    return found
+
+
+def test_the_module_of_the_page_is_one_that_imports_nothing(tmp_path: Path) -> None:
+    page = tmp_path / "page.mjs"
+    page.write_text(str(Panel._esm), encoding="utf-8")
+
+    subprocess.run(["node", "--check", page], check=True, capture_output=True)
+    assert not re.search(r"^import ", page.read_text(encoding="utf-8"), re.MULTILINE)
+    tried = f"const page = await import('{page.as_uri()}'); console.log(typeof page.default.render)"
+    told = subprocess.run(
+        ["node", "--input-type=module", "-e", tried], check=True, capture_output=True, text=True
+    )
+    assert told.stdout == "function\n"
+
+
+class Page:
+    """What a panel sends to its page."""
+
+    def __init__(self, panel: Panel) -> None:
+        self.sent: list[Any] = []
+        panel.send = lambda content, buffers=None: self.sent.append(content)  # type: ignore[method-assign]
+        self.use = lambda key, value: panel._handle_custom_msg({"do": key, "value": value, "turn": 1}, [])
+
+
+def test_what_is_shown_again_goes_alone_over_the_wire() -> None:
+    inner = blocks.text("inner", "one")
+    panel = Panel(
+        "T", [blocks.sentence("Said."), blocks.tabs("tabs", {"A": [blocks.group("group", [inner])]})]
+    )
+    page = Page(panel)
+
+    panel.show(blocks.text("inner", "two"), blocks.sentence("Said."))
+
+    assert page.sent == [{"patch": [blocks.text("inner", "two")]}]
+    assert panel.blocks[1]["tabs"][0]["blocks"][0]["blocks"] == [blocks.text("inner", "two")]
+
+
+def test_a_control_calls_what_has_its_name_and_is_answered() -> None:
+    used: list[Any] = []
+    panel = Panel("T", [blocks.controls("c", blocks.button("go", "Go"))], {"go": used.append})
+    page = Page(panel)
+
+    page.use("go", True)
+    page.use("unknown", 3)
+
+    assert used == [True]
+    assert page.sent == [{"done": 1}, {"done": 1}]
+
+
+def test_what_is_refused_is_told_in_the_panel_in_one_line() -> None:
+    def refuse(value: Any) -> None:
+        raise UsageError(f"{value} cannot be; type 3")
+
+    panel = Panel("T", [], {"set": refuse})
+    page = Page(panel)
+
+    page.use("set", 4)
+
+    [patch, done] = page.sent
+    assert patch["patch"][0] | {"key": ""} == blocks.told("", "4 cannot be; type 3", "error")
+    assert done == {"done": 1}
+
+
+def test_work_in_the_background_says_what_is_done_and_how_it_failed() -> None:
+    def work() -> None:
+        assert panel.busy == "Working"
+        raise UsageError("it does not work")
+
+    panel = Panel("T", [], {"go": lambda _: None})
+    page = Page(panel)
+
+    panel.background("Working", work).join(5)
+
+    assert panel.busy == ""
+    assert page.sent[-1]["patch"][0]["text"] == "it does not work"
+
+
+def test_what_is_read_now_and_then_ends_when_it_says_so_and_when_the_panel_is_closed() -> None:
+    counted: list[int] = []
+    panel = Panel("T", [])
+
+    def read() -> bool:
+        counted.append(1)
+        return len(counted) < 3
+
+    panel.every(0.001, read).join(5)
+    assert len(counted) == 3
+    forever = panel.every(0.001, lambda: None)
+    panel.close()
+    forever.join(5)
+    assert not forever.is_alive()
 
 
 def test_a_result_without_a_picture_shows_without_one() -> None:
     bundle = panel_mimebundle(Shown("bundle", "churn:1", {}))
 
     assert "<img" not in bundle["text/html"]
-    assert _panel(bundle[WIDGET_VIEW]["model_id"]).picture is None
+    assert pictures(_panel(bundle[WIDGET_VIEW]["model_id"]).blocks) == []
 
 
 @pytest.mark.parametrize(
@@ -135,8 +241,7 @@ def test_markup_is_text_in_every_place(kind: str, facts: dict[str, Any]) -> None
     tags = Tags(bundle["text/html"]).found
     assert {tag for tag, _ in tags} <= {"p", "table", "thead", "tbody", "tr", "th", "td", "ul", "li", "img"}
     assert all(set(attributes) <= {"scope", "src", "alt"} for _, attributes in tags)
-    picture = _panel(bundle[WIDGET_VIEW]["model_id"]).picture
-    if picture:
+    for picture in pictures(_panel(bundle[WIDGET_VIEW]["model_id"]).blocks):
         drawn = {node.tag.removeprefix(SVG) for node in ElementTree.fromstring(picture["svg"]).iter()}
         assert drawn <= {"svg", "g", "path", "line", "rect", "text", "defs", "clipPath"}
 
@@ -191,9 +296,9 @@ def test_the_line_of_a_study_follows_its_direction(direction: str, best: str) ->
 
 def test_what_the_page_runs_names_no_address() -> None:
     folder = Path(modelyard_widgets.__file__).parent
-    sources = [*folder.glob("*.js"), *folder.glob("*.css")]
+    sources = [*folder.rglob("*.js"), *folder.glob("*.css")]
 
-    assert {source.name for source in sources} == {"result_panel.js", "result_panel.css"}
+    assert {source.name for source in sources} >= {"panel.js", "dom.js", "panel.css"}
     for source in sources:
         text = source.read_text(encoding="utf-8")
         assert not re.search(r"https?:|url\(|@import|//cdn", text), source

@@ -73,7 +73,7 @@ def _page_formatter(shell: InteractiveShell) -> Any:
 
 
 def _panel(result: Any, include: Any = None, exclude: Any = None) -> Any:
-    from modelyard_widgets.result_panel import panel_mimebundle
+    from modelyard_widgets.showing import panel_mimebundle
 
     return panel_mimebundle(result, include=include, exclude=exclude)
 

@@ -1,0 +1,90 @@
+"""What a page is given of a result: its panel, and what stands in where there is no live kernel."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from modelyard.presentation import Result, Table
+from modelyard_widgets.blocks import Block, group, notes, picture, sentence, table
+from modelyard_widgets.charts import Picture, chart, further_charts
+from modelyard_widgets.panel import Panel
+
+#: Kinds of results whose panels are more than words, a picture and a table: the module and the function that makes it.
+_PANELS: dict[str, tuple[str, str]] = {}
+
+
+@dataclass(frozen=True)
+class Showing:
+    """A result that is being shown.
+
+    Attributes
+    ----------
+    result : Result
+    payload : dict
+        What ``application/vnd.modelyard.<kind>+json`` holds.
+    picture : Picture or None
+    further : sequence of Picture
+        Those below the table.
+    """
+
+    result: Result
+    payload: dict[str, Any]
+    picture: Picture | None
+    further: Sequence[Picture]
+
+    @property
+    def title(self) -> str:
+        return self.result.kind.replace("_", " ").replace("-", " ").capitalize()
+
+    @property
+    def table(self) -> Table | None:
+        found = self.payload["table"]
+        return Table(found["columns"], found["rows"]) if found else None
+
+
+def plain_blocks(shown: Showing) -> list[Block]:
+    """Return the blocks of any result: its sentence, picture, table, notes and further pictures."""
+    blocks = [sentence(shown.payload["sentence"])]
+    if shown.picture:
+        blocks.append(picture("picture", shown.picture))
+    if shown.table:
+        blocks.append(table("table", shown.table, f"{shown.title} in figures"))
+    if shown.payload["notes"]:
+        blocks.append(notes(shown.payload["notes"]))
+    if shown.further:
+        blocks.append(
+            group("further", [picture(f"further-{place}", each) for place, each in enumerate(shown.further)])
+        )
+    return blocks
+
+
+def panel_mimebundle(result: Result, include: object = None, exclude: object = None) -> dict[str, Any]:
+    """Return what a result shows in a page: the panel, and what stands in where there is no live kernel.
+
+    An IPython formatter for `Result`. The HTML is the result's own, which is escaped, and its pictures.
+    """
+    data = result._repr_mimebundle_()
+    payload = data[f"application/vnd.modelyard.{result.kind}+json"]
+    shown = Showing(result, payload, chart(result.kind, payload), further_charts(result.kind, payload))
+    if shown.picture:
+        data["text/html"] += _image(shown.picture)
+    for each in shown.further:
+        data["text/html"] += f"<p>{html.escape(each.title)}</p>{_image(each)}"
+    view = _panel(shown)._repr_mimebundle_()
+    return {**(view[0] if view else {}), **data}
+
+
+def _panel(shown: Showing) -> Panel:
+    if shown.result.kind not in _PANELS:
+        return Panel(shown.title, plain_blocks(shown))
+    module, name = _PANELS[shown.result.kind]
+    make: Callable[[Showing], Panel] = getattr(import_module(f"modelyard_widgets.{module}"), name)
+    return make(shown)
+
+
+def _image(picture: Picture) -> str:
+    return f'<img src="{picture.data_uri}" alt="{html.escape(picture.alt)}">'
