@@ -18,7 +18,7 @@ from modelyard.errors import PackagingWarning, UsageError, did_you_mean, listing
 from modelyard.evaluation import Evaluation
 from modelyard.explanation import explanations
 from modelyard.golden import choose_rows, compare, expected, synthetic_rows
-from modelyard.packaging import locking, parity, storing
+from modelyard.packaging import building, locking, parity, storing
 from modelyard.packaging.bundle import Bundle
 from modelyard.packaging.choosing import COMPARED_ROWS, TOLERANCE, Asked, Candidate, ask, candidates
 from modelyard.packaging.continuous import write_ci
@@ -130,6 +130,7 @@ def package(
     model = adopt(model, X, y)
     table = checked_table(model, X, y)
     tracking = open_tracking(track, find_root().name)
+    building.get_ready()
     with following("packaging", _STEPS, "step") as steps:
         steps.advance(note="learning the contract")
         asked = ask(model, table, policy, allow_stale)

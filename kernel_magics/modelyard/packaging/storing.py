@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,14 +14,8 @@ from pathlib import Path
 from filelock import FileLock
 
 from modelyard.errors import BundleError
+from modelyard.packaging import building
 from modelyard_runtime.bundle_format import MANIFEST, MODEL_FOLDER, bundle_digest
-
-_BUILD = """
-import json, sys
-import bentoml
-spec = json.loads(sys.argv[1])
-bentoml.build(**spec)
-"""
 
 
 def store_folder() -> Path:
@@ -108,19 +100,10 @@ def build(name: str, source: Path, labels: dict[str, str], packages: list[str]) 
             "description": (source / MODEL_FOLDER / "card.md").read_text(encoding="utf-8"),
             "python": {"packages": packages, "lock_packages": False},
         }
-        ran = subprocess.run(
-            [sys.executable, "-P", "-c", _BUILD, json.dumps(spec)],
-            env={**os.environ, "BENTOML_HOME": str(scratch), "BENTOML_DO_NOT_TRACK": "True"},
-            cwd=scratch,
-            capture_output=True,
-            text=True,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
+        refused = building.build(spec, scratch)
         built = scratch / "bentos" / name / str(number)
-        if ran.returncode or not built.is_dir():
-            words = (ran.stderr or ran.stdout).strip().splitlines()
-            raise BundleError(f"BentoML could not build {name}: {words[-1] if words else 'no word of why'}")
+        if refused or not built.is_dir():
+            raise BundleError(f"BentoML could not build {name}: {refused or 'it made nothing'}")
         target = store_folder() / name / str(number)
         target.parent.mkdir(parents=True, exist_ok=True)
         built.rename(target)
