@@ -86,12 +86,22 @@ check: $(VENV)/.dev extension/node_modules/.package-lock.json ## lint, types, im
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/lint-imports
 	cd extension && npx --no-install tsc --noEmit && npm run --silent check:widgets
 
+# Several processes on few cores: threads of one that wait by spinning take the time of another.
+ONE_THREAD = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+
 .PHONY: test
 test: check $(LABEXTENSION) chromium postgresql env-mlflow env-triton ## everything: check, Python, doctests, JavaScript, browser, notebooks, wheel
 	cd extension && npm run --silent test:widgets
 	$(BIN)/python -m pytest --doctest-modules --import-mode=prepend -q kernel_magics/modelyard templates/modelyard_runtime \
 	  --ignore=kernel_magics/modelyard/engines/ray_cluster.py
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not alone"; others=$$?; $(BIN)/python -m pytest -m alone && exit $$others
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not alone and not thorough"; others=$$?; \
+	  $(BIN)/python -m pytest -m "alone and not thorough" && exit $$others
+
+# Whoever changes what these vary, or is about to release, runs them: with them the tests take longer than an hour.
+.PHONY: test-thorough
+test-thorough: $(LABEXTENSION) chromium postgresql env-mlflow containers env-targets env-tflite test-torch test-ray ## further cases of what the other tests cover; torch; Ray
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "thorough and not alone" tests tests/targets
+	$(BIN)/python -m pytest -m "thorough and alone" tests
 
 # Tools that do not live beside the others have an environment of their own; pip finds torch's CPU wheel, uv does not look for it.
 .env-torch/.done: requirements-dev.lock tests/environments/torch.txt | $(BIN)/uv
@@ -166,7 +176,7 @@ containers:
 
 .PHONY: test-targets
 test-targets: $(VENV)/.dev $(LABEXTENSION) chromium env-targets env-tflite containers ## what goes to a cloud or into an image, run by that cloud's own programs and by podman
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/targets
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not thorough" tests/targets
 
 .PHONY: postgresql
 postgresql:

@@ -89,6 +89,7 @@ def test_a_run_is_there_at_once_and_its_result_is_the_study(data: Any, capfd: An
     assert capfd.readouterr().out == ""
 
 
+@pytest.mark.thorough
 def test_it_finds_what_the_foreground_finds(data: Any) -> None:
     here = tune(TREE, *data, SPACE, method="grid", cv="stratified:3")
     run = tune(TREE, *data, SPACE, method="grid", cv="stratified:3", bg=True)
@@ -140,6 +141,7 @@ def test_it_pauses_goes_on_takes_more_trials_and_stops(data: Any) -> None:
         more.add_trials(0)
 
 
+@pytest.mark.thorough
 def test_stopping_at_once_is_as_ctrl_c(data: Any) -> None:
     run = _slow(data, model=Slow(seconds=30))
     until(lambda: _states(run.name) == ["RUNNING"], what="a running trial")
@@ -177,6 +179,7 @@ def test_a_run_whose_process_dies_says_so_and_is_resumed(data: Any) -> None:
     assert open_yard().get("study", "deadly").payload["state"] == "interrupted"
 
 
+@pytest.mark.thorough
 def test_it_shows_itself_as_it_is_now(data: Any) -> None:
     run = _slow(data, trials=3)
     assert repr(run).startswith(f"study {run.name} in the background: running, 0 of 3 trials done")
@@ -188,6 +191,7 @@ def test_it_shows_itself_as_it_is_now(data: Any) -> None:
     assert payload["best_params"] == run.best_params
 
 
+@pytest.mark.thorough
 def test_progress_is_told_in_the_kernel(data: Any) -> None:
     told: list[Any] = []
 
@@ -244,6 +248,7 @@ TUNE = (
 )
 
 
+@pytest.mark.thorough
 def test_cells_run_on_while_a_study_runs_and_interrupting_them_does_not_reach_it(project: Path) -> None:
     with kernel(project) as running:
         running.run(CELL)
@@ -310,7 +315,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("engine", ["one", "two"])
+@pytest.mark.parametrize("engine", [pytest.param("one", marks=pytest.mark.thorough), "two"])
 def test_sigkill_at_any_moment_loses_nothing_that_finished_and_repeats_nothing(
     project: Path, engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -128,7 +128,10 @@ def assert_same(found: list[tuple[Any, ...]], expected: list[tuple[Any, ...]]) -
 # --- what is answered
 
 
-@pytest.mark.parametrize(("tag", "count"), [("people:1", 1000), ("people:2", 1000), ("python", 250)])
+@pytest.mark.parametrize(
+    ("tag", "count"),
+    [("people:1", 1000), pytest.param("people:2", 1000, marks=pytest.mark.thorough), ("python", 250)],
+)
 def test_every_row_of_a_file_gets_what_a_request_of_its_own_gets(
     people: Bundle, tag: str, count: int
 ) -> None:

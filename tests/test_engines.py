@@ -111,9 +111,9 @@ def ray(ray_alone: str) -> Iterator[str]:
     """A cluster that this process uses already: joining it anew takes Ray a quarter of a minute each time."""
     import ray
 
-    ray.init(ray_alone, log_to_driver=False, logging_level="ERROR")
-    yield ray_alone
-    ray.shutdown()
+    with open_engine(ray_alone):  # which asks again where Ray loses the server that it starts for a client
+        assert ray.is_initialized()
+        yield ray_alone
 
 
 def _ray_client_servers() -> list[psutil.Process]:
@@ -344,6 +344,7 @@ def test_a_killed_worker_costs_only_its_running_trial(data: Any, engine: str, tm
     assert failed["params_depth"].iloc[0] in set(complete["params_depth"])
 
 
+@pytest.mark.thorough
 def test_a_point_that_ends_its_worker_twice_is_given_up(data: Any, engine: str) -> None:
     model = Fragile(deadly=2)
     found = tune(

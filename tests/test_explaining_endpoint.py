@@ -92,9 +92,11 @@ def said_in_the_notebook(model: Any, X: pd.DataFrame, **options: Any) -> Attribu
     ("name", "make", "X", "y", "explainer"),
     [
         ("linear", lambda: MODEL, FRAME, TARGET, "linear"),
-        ("forest", forest, FRAME.fillna({"income": 0}), FRAME["age"], "tree"),
-        ("booster", booster, FRAME[NUMBERS], TARGET, "tree"),
-        ("machine", machine, WHOLE, TARGET, "permutation"),
+        pytest.param(
+            "forest", forest, FRAME.fillna({"income": 0}), FRAME["age"], "tree", marks=pytest.mark.thorough
+        ),
+        pytest.param("booster", booster, FRAME[NUMBERS], TARGET, "tree", marks=pytest.mark.thorough),
+        pytest.param("machine", machine, WHOLE, TARGET, "permutation", marks=pytest.mark.thorough),
     ],
 )
 def test_the_endpoint_says_what_the_notebook_says(
@@ -163,6 +165,7 @@ def test_a_bundle_without_an_explainer_says_how_to_package_it(here: None) -> Non
         deployment.remove()
 
 
+@pytest.mark.thorough
 def test_the_plain_asgi_door_explains_in_its_own_process(linear: Bundle) -> None:
     app = PredictorApp(Predictor(linear.model_folder), Gate(is_open=True))
 
@@ -176,6 +179,7 @@ def test_the_plain_asgi_door_explains_in_its_own_process(linear: Bundle) -> None
     assert np.abs(np.array(response.json()["values"]) - expected.values).max() < 1e-6
 
 
+@pytest.mark.thorough
 def test_a_background_of_ones_own_travels_and_is_used(here: None) -> None:
     options = {"background": WHOLE.iloc[:7], "explainer": "permutation", "shuffles": 2}
     model = make_pipeline(StandardScaler(), KNeighborsClassifier()).fit(WHOLE, TARGET)
@@ -212,6 +216,7 @@ def test_the_code_of_the_explainer_is_checked(linear: Bundle) -> None:
         code.write_text(text, encoding="utf-8")
 
 
+@pytest.mark.thorough
 def test_a_changed_contract_keeps_the_explainer(linear: Bundle) -> None:
     changed = modelyard.contract(linear, policy={"age": "reject"}).bundle
     assert changed.version != linear.version

@@ -159,6 +159,7 @@ def test_a_changed_byte_of_the_steps_is_found(measured: Gains) -> None:
         bundle.verify()
 
 
+@pytest.mark.thorough
 def test_a_step_of_scikit_learn_without_a_converter_runs_in_python_too() -> None:
     model = make_pipeline(SplineTransformer(), RandomForestClassifier(40, random_state=0)).fit(X, y)
     bundle = modelyard.package(model, X, y, name="splines")
@@ -169,6 +170,7 @@ def test_a_step_of_scikit_learn_without_a_converter_runs_in_python_too() -> None
     answers_as(bundle, model, X)
 
 
+@pytest.mark.thorough
 def test_a_model_that_was_trained_on_an_array_is_fed_one() -> None:
     table, target = load_diabetes(return_X_y=True)
     model = make_pipeline(SplineTransformer(), RandomForestClassifier(30, random_state=0))
@@ -181,6 +183,7 @@ def test_a_model_that_was_trained_on_an_array_is_fed_one() -> None:
 # ---------------------------------------------------------------------------------------- when it is chosen
 
 
+@pytest.mark.thorough
 def test_a_final_estimator_without_a_converter_stays_in_python_altogether() -> None:
     table, target = X.iloc[:80, :3], y[:80]
     model = make_pipeline(SplineTransformer(), GaussianProcessClassifier()).fit(table, target)
@@ -227,6 +230,7 @@ def test_the_fewest_steps_run_in_python_also_out_of_a_pipeline_in_a_pipeline(mea
     assert "StandardScaler, SplineTransformer run in Python, the rest (StandardScaler, Log" in found.notes[0]
 
 
+@pytest.mark.thorough
 def test_one_branch_without_a_converter_keeps_its_whole_union_in_python(measured: Gains) -> None:
     measured(5.0)
     both = FeatureUnion([("splines", SplineTransformer()), ("scaled", StandardScaler())])

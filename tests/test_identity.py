@@ -489,6 +489,7 @@ print(modelyard.package(slow, numbers, TARGET.head(60), name="python").digest)
 """
 
 
+@pytest.mark.thorough
 def test_two_processes_in_two_directories_build_the_same_digests_of_what_holds_python(tmp_path: Path) -> None:
     built = []
     for seed in ("1", "2"):

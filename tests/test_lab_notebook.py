@@ -82,6 +82,7 @@ def compresses(notebook: nbformat.NotebookNode, project: Path) -> None:
     assert "1000 digits: every label the same" in words
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "theme", "pictures", "says"),
     [

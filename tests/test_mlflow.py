@@ -142,6 +142,7 @@ print(json.dumps(model.get_params()["max_depth"]))
     assert json.loads(done.stdout) == found.best_params["max_depth"]
 
 
+@pytest.mark.thorough
 @needs_server
 def test_a_resumed_study_goes_on_with_its_run_and_tells_no_trial_twice(
     data: Any, server: str, experiment: str
@@ -166,6 +167,7 @@ def test_a_resumed_study_goes_on_with_its_run_and_tells_no_trial_twice(
     ]
 
 
+@pytest.mark.thorough
 @needs_server
 def test_telling_of_many_trials_costs_little(data: Any, server: str) -> None:
     X, y = data
@@ -186,6 +188,7 @@ def test_telling_of_many_trials_costs_little(data: Any, server: str) -> None:
     assert time.perf_counter() - began - without < 20  # half a second a trial, on a busy machine
 
 
+@pytest.mark.thorough
 @needs_server
 def test_the_magics_track_too_by_the_address_in_the_environment(
     shell: InteractiveShell, data: Any, server: str, experiment: str, monkeypatch: pytest.MonkeyPatch
@@ -241,6 +244,7 @@ def test_a_server_that_cannot_be_is_one_line_before_anything_is_done(
         assert "pa55-word" not in str(caught.value)
 
 
+@pytest.mark.thorough
 def test_what_answers_but_is_no_mlflow_is_one_line(data: Any, tmp_path: Path) -> None:
     port = free_port()
     argv = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]

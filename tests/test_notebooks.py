@@ -30,6 +30,7 @@ def test_notebook_01_takes_a_model_from_a_cell_to_a_served_prediction(project: P
         endpoint.remove()
 
 
+@pytest.mark.thorough
 def test_notebook_01_can_be_run_again(project: Path) -> None:
     executed("01_from_cell_to_endpoint.ipynb", project)
     first = modelyard.deployment("breast-cancer")

@@ -129,7 +129,9 @@ def people(project: Path) -> Path:
 # --- what is answered otherwise
 
 
-@pytest.mark.parametrize("tag", ["people:1", "python:1", "values:1"])
+@pytest.mark.parametrize(
+    "tag", ["people:1", pytest.param("python:1", marks=pytest.mark.thorough), "values:1"]
+)
 def test_a_bundle_answers_its_own_log_as_before(project: Path, tag: str) -> None:
     frame = FRAME[["age"]] if tag == "values:1" else FRAME
     bodies = requests(rows_of(frame.head(60) if tag == "python:1" else frame))
@@ -148,7 +150,9 @@ def test_a_bundle_answers_its_own_log_as_before(project: Path, tag: str) -> None
         found.drivers()
 
 
-@pytest.mark.parametrize(("name", "count"), [("people", 200), ("python", 40)])
+@pytest.mark.parametrize(
+    ("name", "count"), [("people", 200), pytest.param("python", 40, marks=pytest.mark.thorough)]
+)
 def test_the_rows_that_another_version_answers_otherwise_are_told(
     project: Path, name: str, count: int
 ) -> None:
@@ -439,7 +443,7 @@ def test_a_planted_disagreement_is_found_in_its_segment(people: Path) -> None:
     assert found["rate"][0] == pytest.approx(found["disagreeing"][0] / basel.sum())
 
 
-@pytest.mark.parametrize("name", ["people", "python"])
+@pytest.mark.parametrize("name", ["people", pytest.param("python", marks=pytest.mark.thorough)])
 def test_the_column_that_makes_two_versions_disagree_comes_first(project: Path, name: str) -> None:
     answer(f"{name}:1", requests(rows_of()), endpoint(f"{name}:1"))
     found = replay(name, "v2").drivers(rows=10)

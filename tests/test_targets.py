@@ -318,6 +318,7 @@ def test_nulls_and_frames_of_any_index_travel(endpoint: Deployment) -> None:
         endpoint.predict(pd.DataFrame([{**X.iloc[0].to_dict(), "mean radius": None}]))
 
 
+@pytest.mark.thorough
 def test_two_deployments_of_one_bundle_do_not_share_metrics(endpoint: Deployment, bundle: Bundle) -> None:
     second = modelyard.deploy(bundle, to="local", name="second")
     assert isinstance(second, Deployment)

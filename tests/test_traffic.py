@@ -511,6 +511,7 @@ def children_of(deployment: Deployment) -> list[psutil.Process]:
     return found
 
 
+@pytest.mark.thorough
 def test_a_variant_that_did_not_load_is_taken_once_what_it_lacked_is_there(
     served: Deployment, place: Path
 ) -> None:
@@ -558,6 +559,7 @@ def test_a_shadow_changes_no_answer_and_where_it_differs_is_counted_and_kept(ser
     assert {reply["variant"] for reply in served.answers(X.head(3))} == {"v1"}
 
 
+@pytest.mark.thorough
 def test_what_was_answered_while_there_was_no_shadow_is_not_compared_later(served: Deployment) -> None:
     caller = Caller(served)
     before = served.traffic(shadow="v2").routed.seen["v2"].compared
@@ -598,6 +600,7 @@ def test_a_shadow_that_fails_is_slow_or_dies_holds_nobody_up(served: Deployment)
     assert counted(served, "v1", 500, 503) == 0
 
 
+@pytest.mark.thorough
 def test_a_shadow_that_does_not_load_is_told_and_the_other_one_is_compared(served: Deployment) -> None:
     before = served.traffic(shadow=["v4", "v2"]).routed.seen["v2"].compared
     time.sleep(0.5)
@@ -613,6 +616,7 @@ def test_a_shadow_that_does_not_load_is_told_and_the_other_one_is_compared(serve
     )
 
 
+@pytest.mark.thorough
 def test_a_process_that_compares_and_is_killed_is_replaced_and_goes_on_where_it_was(
     served: Deployment,
 ) -> None:
@@ -756,6 +760,7 @@ def test_a_broken_guard_rolls_back_at_once_and_says_why(
     assert load.lost == []
 
 
+@pytest.mark.thorough
 def test_a_candidate_whose_process_is_killed_again_and_again_is_rolled_back_and_the_control_goes_on(
     served: Deployment,
 ) -> None:
@@ -961,6 +966,7 @@ def test_ctrl_c_while_a_variant_is_loaded_changes_nothing(served: Deployment) ->
     assert eventually(lambda: not children_of(served), 20)
 
 
+@pytest.mark.thorough
 def test_a_worker_that_ends_while_a_variant_is_loaded_ends_that_too(served: Deployment) -> None:
     before, victim = policy_of(served), server_processes(served)[0]
 
@@ -981,6 +987,7 @@ def test_a_worker_that_ends_while_a_variant_is_loaded_ends_that_too(served: Depl
     assert served.traffic(canary={"v3": 0.5}).policy.answering == {"v1": 0.5, "v3": 0.5}
 
 
+@pytest.mark.thorough
 def test_an_endpoint_of_an_earlier_version_says_what_to_type(served: Deployment) -> None:
     policy = folder_of(served) / "policy.json"
     policy.rename(policy.with_suffix(".away"))
@@ -1068,6 +1075,7 @@ def test_metrics_of_several_variants_are_prometheus_text_and_the_yard_says_ready
     assert (page["policy"], page["variants"]) == (policy_of(served).number, ["v1", "v2"])
 
 
+@pytest.mark.thorough
 def test_a_replacement_keeps_the_history_and_one_that_fails_adds_nothing_to_it(
     bundles: dict[str, Bundle],
 ) -> None:

@@ -121,6 +121,7 @@ def test_a_replacement_keeps_the_number_of_workers_unless_told_another(
     assert len(workers(again)) == 1
 
 
+@pytest.mark.thorough
 def test_a_replacement_keeps_counters_and_log_also_when_it_fails_and_removing_takes_them(
     bundle: Bundle, pair: Deployment
 ) -> None:
@@ -229,6 +230,7 @@ def test_a_gate_reads_its_file_again_when_it_changes_and_shuts_when_it_is_gone(
     assert not gate.lets_in(None)
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore::modelyard.errors.PackagingWarning")
 def test_a_bundle_with_python_answers_as_the_notebook_does_and_no_worker_imports_its_libraries(
     bundle: Bundle,
