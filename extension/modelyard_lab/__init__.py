@@ -15,6 +15,6 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 
 def _load_jupyter_server_extension(server_app: Any) -> None:
     # here and not above: JupyterLab imports this package only to ask where its labextension is
-    from modelyard_lab.handlers import add_handlers
+    from modelyard_lab.serving import serve
 
-    add_handlers(server_app.web_app)
+    serve(server_app)

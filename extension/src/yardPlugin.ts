@@ -5,50 +5,41 @@ import {
 } from '@jupyterlab/application';
 import { ICommandPalette } from '@jupyterlab/apputils';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
-import {
-  CommandToolbarButton,
-  LabIcon,
-  refreshIcon
-} from '@jupyterlab/ui-components';
+import { CommandToolbarButton, refreshIcon } from '@jupyterlab/ui-components';
 
-import yardSvg from '../style/icons/yard.svg';
-import { requestAPI } from './request';
-import { CommandIDs, IYardListing } from './tokens';
+import { yardIcon } from './icons';
+import { CommandIDs, IYardModel } from './tokens';
 import { YardPanel } from './yardPanel';
 
 const NO_ARGS = { type: 'object', properties: {} } as const;
 
-const yardIcon = new LabIcon({ name: 'modelyard:yard', svgstr: yardSvg });
-
 /** The Yard: what exists in this project, in the side bar. */
 export const yardPlugin: JupyterFrontEndPlugin<void> = {
-  id: 'modelyard-lab:plugin',
+  id: 'modelyard-lab:yard',
   description:
     'Lists the evaluations, studies, compressions, bundles and deployments of a modelyard project.',
   autoStart: true,
+  requires: [IYardModel],
   optional: [ICommandPalette, ILayoutRestorer, ITranslator],
   activate
 };
 
 function activate(
   app: JupyterFrontEnd,
+  model: IYardModel,
   palette: ICommandPalette | null,
   restorer: ILayoutRestorer | null,
   maybeTranslator: ITranslator | null
 ): void {
   const translator = maybeTranslator ?? nullTranslator;
   const trans = translator.load('modelyard');
-  const { serverSettings } = app.serviceManager;
-  const panel = new YardPanel({
-    fetch: () => requestAPI<IYardListing>('yard', serverSettings),
-    translator
-  });
+  const panel = new YardPanel({ model, commands: app.commands, translator });
   panel.id = 'modelyard-yard';
   panel.title.icon = yardIcon;
   panel.title.caption = trans.__('Yard: what exists in this project');
 
   app.commands.addCommand(CommandIDs.showYard, {
-    label: trans.__('Show the Yard'),
+    label: args => (args.cwd === undefined ? trans.__('Show the Yard') : trans.__('Yard')),
     caption: trans.__(
       'List the evaluations, studies, compressions, bundles and deployments of this project'
     ),
@@ -63,7 +54,7 @@ function activate(
     ),
     icon: refreshIcon,
     describedBy: { args: NO_ARGS },
-    execute: () => panel.refresh()
+    execute: () => model.refresh()
   });
   panel.toolbar.addItem(
     'refresh',

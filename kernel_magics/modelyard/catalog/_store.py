@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from modelyard.catalog._disks import on_network_disk
+from modelyard.catalog._origins import session_notebook
 from modelyard.catalog._project import FOLDER, find_root
 from modelyard.errors import CatalogError, NameTakenError, UnknownNameError, did_you_mean, listing
 
@@ -25,6 +26,15 @@ CREATE TABLE IF NOT EXISTS yard_records (
     name TEXT NOT NULL,
     created TEXT NOT NULL,
     payload TEXT NOT NULL,
+    PRIMARY KEY (kind, name)
+)
+"""
+# beside the records and not in them: a record holds what its stage wrote, and nothing else
+_ORIGINS = """
+CREATE TABLE IF NOT EXISTS yard_origins (
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    notebook TEXT NOT NULL,
     PRIMARY KEY (kind, name)
 )
 """
@@ -124,6 +134,7 @@ class Yard:
                 "ON CONFLICT (kind, name) DO UPDATE SET payload = excluded.payload",
                 (kind, name, now, json.dumps(payload)),
             )
+            self._note_origin(connection, kind, name)
         return self.get(kind, name)
 
     def claim(self, kind: Kind, name: str, payload: dict[str, Any]) -> Record:
@@ -140,6 +151,7 @@ class Yard:
                 connection.execute(
                     "INSERT INTO yard_records VALUES (?, ?, ?, ?)", (kind, name, now, json.dumps(payload))
                 )
+                self._note_origin(connection, kind, name)
         except sqlite3.IntegrityError as error:
             raise NameTakenError(f"a {kind} named {name!r} exists already; choose another name") from error
         return self.get(kind, name)
@@ -156,7 +168,24 @@ class Yard:
             connection.execute(
                 "INSERT INTO yard_records VALUES (?, ?, ?, ?)", (kind, name, now, json.dumps(payload))
             )
+            self._note_origin(connection, kind, name)
         return self.get(kind, name)
+
+    def _note_origin(self, connection: sqlite3.Connection, kind: Kind, name: str) -> None:
+        notebook = session_notebook(self.root)
+        if notebook is not None:  # the first one stays, as the first date does
+            connection.execute(_ORIGINS)
+            connection.execute("INSERT OR IGNORE INTO yard_origins VALUES (?, ?, ?)", (kind, name, notebook))
+
+    def notebooks(self) -> dict[tuple[Kind, str], str]:
+        """Return the notebook that made each record, from the project's root, where one did; by kind and name."""
+        if not (self.folder / _FILE).exists():
+            return {}
+        with self._told("read"), closing(self._connect_to_read()) as connection:
+            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'yard_origins'").fetchall():
+                return {}
+            rows = connection.execute("SELECT kind, name, notebook FROM yard_origins").fetchall()
+        return {(kind, name): notebook for kind, name, notebook in rows}
 
     def records(self, kind: Kind) -> tuple[Record, ...]:
         """Return all records of a kind, oldest first; none, and nothing made, where no yard is."""
@@ -172,9 +201,12 @@ class Yard:
                 rows = self._rows(kind, "?immutable=1")  # a full disk has no room for what readers share
         return tuple(Record(k, name, created, json.loads(payload)) for k, name, created, payload in rows)
 
-    def _rows(self, kind: Kind, how: str = "?mode=ro") -> list[tuple[Kind, str, str, str]]:
+    def _connect_to_read(self, how: str = "?mode=ro") -> sqlite3.Connection:
         address = f"{(self.folder / _FILE).absolute().as_uri()}{how}"
-        with closing(sqlite3.connect(address, timeout=_BUSY_S, uri=True)) as connection:
+        return sqlite3.connect(address, timeout=_BUSY_S, uri=True)
+
+    def _rows(self, kind: Kind, how: str = "?mode=ro") -> list[tuple[Kind, str, str, str]]:
+        with closing(self._connect_to_read(how)) as connection:
             if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'yard_records'").fetchall():
                 return []
             return connection.execute(
@@ -204,6 +236,8 @@ class Yard:
     def delete(self, kind: Kind, name: str) -> None:
         with self._transaction() as connection:
             connection.execute("DELETE FROM yard_records WHERE kind = ? AND name = ?", (kind, name))
+            connection.execute(_ORIGINS)
+            connection.execute("DELETE FROM yard_origins WHERE kind = ? AND name = ?", (kind, name))
 
 
 def open_yard(start: Path | None = None) -> Yard:

@@ -54,6 +54,8 @@ class LocalTarget:
 
     limits: ClassVar[Limits] = Limits(source="this machine sets none", as_of="2026-11-22")
     acts_at_once: ClassVar[bool] = True
+    #: Its endpoints are processes of this machine that nobody else looks after: the Lab server starts them again.
+    supervised: ClassVar[bool] = True
 
     env: str = field(
         default="kernel",
