@@ -26,6 +26,7 @@ from modelyard_widgets.bars import notebook_tracker
 from modelyard_widgets.charts import chart, evaluation_chart, study_chart
 from modelyard_widgets.panel import Panel
 from modelyard_widgets.showing import panel_mimebundle
+from modelyard_widgets.views import Views
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = '</text><script>alert("1")</script><img src=x onerror=alert(2)>'
@@ -221,7 +222,7 @@ def test_what_is_read_now_and_then_ends_when_it_says_so_and_when_the_panel_is_cl
 
 
 def test_a_result_without_a_picture_shows_without_one() -> None:
-    bundle = panel_mimebundle(Shown("bundle", "churn:1", {}))
+    bundle = panel_mimebundle(Shown("verification", "churn:1", {}))
 
     assert "<img" not in bundle["text/html"]
     assert pictures(_panel(bundle[WIDGET_VIEW]["model_id"]).blocks) == []
@@ -232,7 +233,7 @@ def test_a_result_without_a_picture_shows_without_one() -> None:
     [
         ("evaluation", an_evaluation(HOSTILE)),
         ("study", a_study(0.1, 0.2, metric=HOSTILE)),
-        ("bundle", {"tag": HOSTILE}),
+        ("verification", {"tag": HOSTILE}),
     ],
 )
 def test_markup_is_text_in_every_place(kind: str, facts: dict[str, Any]) -> None:
@@ -301,7 +302,8 @@ def test_what_the_page_runs_names_no_address() -> None:
     assert {source.name for source in sources} >= {"panel.js", "dom.js", "panel.css"}
     for source in sources:
         text = source.read_text(encoding="utf-8")
-        assert not re.search(r"https?:|url\(|@import|//cdn", text), source
+        asks = r"https?:|url\(|//cdn" + (r"|@import" if source.suffix == ".css" else "")
+        assert not re.search(asks, text), source
         assert "innerHTML" not in text, source
 
 
@@ -328,6 +330,40 @@ def test_a_bar_counts_tells_and_goes_away(capsys: pytest.CaptureFixture[str]) ->
     assert "tuning" in shown
     assert "0/3" in shown
     assert shown.rstrip(" ").endswith("\r")
+
+
+def test_what_draws_is_warmed_up_once_and_beside_other_work() -> None:
+    script = (
+        "import sys\n"
+        "from modelyard_widgets.warming import warm_up\n"
+        "thread = warm_up()\n"
+        "assert warm_up() is None\n"
+        "thread.join()\n"
+        "assert {'vl_convert', 'modelyard_widgets.showing'} <= set(sys.modules)\n"
+    )
+
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_a_view_is_made_when_it_is_opened_and_once() -> None:
+    made: list[str] = []
+
+    def view(name: str) -> list[blocks.Block]:
+        made.append(name)
+        return [blocks.text(name, name)]
+
+    views = Views({"A": lambda: view("a"), "B": lambda: view("b")})
+    panel = views.fill(Panel("T", [views.block]), {"B": lambda: made.append("then")})
+    page = Page(panel)
+    assert made == ["a"]
+
+    for label in ("B", "A", "B", "unknown"):
+        page.use("views", label)
+
+    assert made == ["a", "b", "then"]
+    assert [each for each in page.sent if "patch" in each] == [
+        {"patch": [blocks.stack("views:B", [blocks.text("b", "b")])]}
+    ]
 
 
 def test_importing_the_widgets_draws_nothing_in() -> None:

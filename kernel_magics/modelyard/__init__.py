@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from modelyard.monitoring import yard
     from modelyard.packaging import contract, package
     from modelyard.packaging.bundle import bundle
+    from modelyard.publishing import publish
     from modelyard.routing import traffic
     from modelyard.routing.replay import replay
     from modelyard.targets.asking import fit, plan, rehearse
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "bundle", "compress", "contract", "cross_validate", "deploy", "deployment", "explain", "fit", "package", "plan",
-    "predict", "rehearse", "replay", "traffic", "tune", "undo", "yard",
+    "predict", "publish", "rehearse", "replay", "traffic", "tune", "undo", "yard",
 ]  # fmt: skip
 
 _STAGE_OF = {
@@ -43,6 +44,7 @@ _STAGE_OF = {
     "package": "packaging",
     "plan": "targets",
     "predict": "batch",
+    "publish": "publishing",
     "rehearse": "targets",
     "replay": "routing.replay",
     "traffic": "routing",

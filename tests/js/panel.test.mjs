@@ -40,7 +40,10 @@ class Model {
   trigger(event, ...told) {
     for (const [name, callback] of [...this.listeners]) if (name === event) callback(...told);
   }
-  send(content) { this.sent.push(content); }
+  send(content) {
+    if (content.here) this.told = true;
+    else this.sent.push(content);
+  }
   on(event, callback) { this.listeners.push([event, callback]); }
   off(event, callback) { this.listeners = this.listeners.filter(([e, c]) => e !== event || c !== callback); }
 }
@@ -67,6 +70,11 @@ const slide = (value) => {
   field.value = String(value);
   field.dispatchEvent(event("input"));
 };
+
+test("says that it is there, since what was shown before it came went past it", () => {
+  const { model } = show(SENTENCE);
+  assert.equal(model.told, true);
+});
 
 test("shows the sentence, the table and the notes in a region with a name", () => {
   const { cleanup } = show(SENTENCE, TABLE, { key: "notes", type: "notes", items: ["the classes are imbalanced"] });
@@ -146,6 +154,16 @@ test("draws again what changed, and leaves the rest where it is", () => {
   cleanup();
 });
 
+test("a stack that is filled later is filled where it is", () => {
+  const stack = { key: "views:One", type: "stack", blocks: [] };
+  const { model, cleanup } = show({ key: "tabs", type: "tabs", tabs: [{ key: "One", label: "One", blocks: [stack] }] });
+  const node = el.querySelector(".modelyard-stack");
+  model.trigger("msg:custom", { patch: [{ ...stack, blocks: [TABLE] }] });
+  assert.equal(el.querySelector(".modelyard-stack"), node);
+  assert.equal(node.querySelectorAll("table").length, 1);
+  cleanup();
+});
+
 test("a change of what was not shown before, deep inside, is shown", () => {
   const { model, cleanup } = show({ key: "tabs", type: "tabs", tabs: [{ key: "One", label: "One", blocks: [{ key: "g", type: "group", blocks: [] }] }] });
   model.trigger("msg:custom", { patch: [{ key: "g", type: "group", blocks: [PICTURE] }] });
@@ -201,6 +219,7 @@ test("a row is chosen by its radio button", () => {
   assert.deepEqual([...radios].map((radio) => radio.getAttribute("aria-label")), ["Choose accuracy, 0.95", "Choose roc_auc, –"]);
   radios[1].click();
   assert.deepEqual(model.sent, [{ do: "pick", value: 1, turn: 1 }]);
+  assert.equal(radios[0].dataset.lmSuppressShortcuts, "true", "JupyterLab leaves it the arrow keys");
   model.trigger("msg:custom", { patch: [{ ...table, chosen: 1 }] });
   assert.equal(el.querySelectorAll("input[type=radio]")[1], radios[1], "the focus stays");
   cleanup();
@@ -241,13 +260,16 @@ test("a busy panel says so and lets only what may always be used be used", () =>
   cleanup();
 });
 
-test("a kernel that is gone is told of, and nothing can be used", async () => {
+test("a kernel that is gone is told of and nothing can be used, until it answers", () => {
   const { model, cleanup } = show(controls(GO));
-  el.classList.add("jupyter-widgets-disconnected");
+  const said = () => el.querySelector("[role=status]").textContent;
   model.trigger("comm_live_update");
-  await new Promise((resolve) => setTimeout(resolve));
-  assert.match(el.querySelector("[role=status]").textContent, /run the cell again/);
-  assert.equal(el.querySelector("[role=region]").inert, true);
+  assert.match(said(), /run the cell again/);
+  assert.equal(el.querySelector(".modelyard-body").inert, true);
+  assert.deepEqual(model.sent, [{ do: "", turn: 0 }], "only one that has this panel answers");
+  model.trigger("msg:custom", { done: 0 });
+  assert.equal(said(), "");
+  assert.equal(el.querySelector(".modelyard-body").inert, false);
   cleanup();
 });
 

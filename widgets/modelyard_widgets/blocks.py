@@ -18,7 +18,7 @@ Tone = Literal["good", "warning", "error"]
 
 
 def sentence(text: str, key: str = "sentence") -> Block:
-    """What the panel says first."""
+    """Return what the panel says first."""
     return {"key": key, "type": "sentence", "text": text}
 
 
@@ -31,7 +31,7 @@ def text(key: str, text: str) -> Block:
 
 
 def told(key: str, text: str = "", tone: Tone = "good") -> Block:
-    """A line that a screen reader reads when it changes; without text it is not seen."""
+    """Return a line that a screen reader reads when it changes; without text it is not seen."""
     return {"key": key, "type": "told", "text": text, "tone": tone}
 
 
@@ -44,9 +44,19 @@ def figure(label: str, value: str, note: str = "", tone: Tone | None = None) -> 
     return {"label": label, "value": value, "note": note, **({"tone": tone} if tone else {})}
 
 
-def figures(key: str, shown: Iterable[dict[str, Any]]) -> Block:
-    """The few numbers that are looked at first."""
-    return {"key": key, "type": "figures", "figures": list(shown)}
+def figures(key: str, shown: Iterable[dict[str, Any]], live: bool = False) -> Block:
+    """Return the few numbers that are looked at first; a screen reader says `live` ones when they change."""
+    return {"key": key, "type": "figures", "figures": list(shown), **({"live": True} if live else {})}
+
+
+def bar(label: str, value: str, share: float, tone: Tone | None = None) -> dict[str, Any]:
+    """One of `bars`: its number in words, and how long it is, from 0 to 1."""
+    return {"label": label, "value": value, "share": share, **({"tone": tone} if tone else {})}
+
+
+def bars(key: str, title: str, shown: Iterable[dict[str, Any]]) -> Block:
+    """Shares by their names: probabilities, what is spread over variants."""
+    return {"key": key, "type": "bars", "title": title, "bars": list(shown)}
 
 
 def progress(key: str, text: str, value: float | None, of: float) -> Block:
@@ -64,15 +74,20 @@ def picture(key: str, shown: Picture) -> Block:
 
 
 def table(key: str, shown: Table, title: str, choose: str | None = None, chosen: int | None = None) -> Block:
-    """A table; with `choose`, each row can be chosen, and ``do`` is told that key and the row's place."""
+    """Return a table; with `choose`, each row can be chosen, and ``do`` is told that key and the row's place."""
     block: Block = {"key": key, "type": "table", "title": title}
     block |= {"columns": list(shown.columns), "rows": [list(row) for row in shown.rows]}
     return block | ({"choose": choose, "chosen": chosen} if choose else {})
 
 
-def group(key: str, blocks: Sequence[Block]) -> Block:
-    """Blocks side by side where there is room."""
-    return {"key": key, "type": "group", "blocks": list(blocks)}
+def group(key: str, blocks: Sequence[Block], layout: Literal["cells", "pinned"] | None = None) -> Block:
+    """Blocks side by side where there is room; equally wide, or seen while what is below them is scrolled."""
+    return {"key": key, "type": "group", "blocks": list(blocks), **({"layout": layout} if layout else {})}
+
+
+def stack(key: str, blocks: Sequence[Block]) -> Block:
+    """Blocks below each other, which are shown again together."""
+    return {"key": key, "type": "stack", "blocks": list(blocks)}
 
 
 def details(key: str, title: str, blocks: Sequence[Block], is_open: bool = False) -> Block:
@@ -81,7 +96,7 @@ def details(key: str, title: str, blocks: Sequence[Block], is_open: bool = False
 
 
 def tabs(key: str, views: Mapping[str, Sequence[Block]], title: str = "Views") -> Block:
-    """Views by their labels, of which one is seen; ``do`` is told `key` and the label of the one that is opened."""
+    """Return views by their labels, of which one is seen; ``do`` is told `key` and the label of the one opened."""
     shown = [{"key": label, "label": label, "blocks": list(blocks)} for label, blocks in views.items()]
     return {"key": key, "type": "tabs", "title": title, "tabs": shown}
 

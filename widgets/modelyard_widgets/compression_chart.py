@@ -32,8 +32,11 @@ _OTHER = ("#2a8f9d", "cross")
 _FAINT = 0.45
 
 
-def compression_chart(payload: Mapping[str, Any]) -> Picture | None:
-    """Draw score over size (log), coloured by technique: those on the front full, dominated ones faint and grey."""
+def compression_chart(payload: Mapping[str, Any], picked: Mapping[str, Any] | None = None) -> Picture | None:
+    """Draw score over size (log), coloured by technique: those on the front full, dominated ones faint and grey.
+
+    `picked` is the candidate that somebody looks at: it stands out, and is seen however bad it is.
+    """
     metric = payload["metric"]
     points = [
         {
@@ -45,7 +48,8 @@ def compression_chart(payload: Mapping[str, Any]) -> Picture | None:
             "high": each["ci_high"],
             "on_front": each["on_front"],
             "chosen": each["chosen"],
-            "shown": each["on_front"] or each["chosen"] or each["technique"] == "original",
+            "picked": each is picked,
+            "shown": each["on_front"] or each["chosen"] or each["technique"] == "original" or each is picked,
         }
         for each in payload["candidates"]
         if each["size_bytes"] and each["score"] is not None
@@ -105,9 +109,22 @@ def compression_chart(payload: Mapping[str, Any]) -> Picture | None:
                 "mark": {"type": "point", "filled": False, "size": 280, "strokeWidth": 2.5, "color": ORANGE},
                 "encoding": {"x": x, "y": y},
             },
+            {
+                "data": {"values": [point for point in points if point["picked"]]},
+                "mark": {
+                    "type": "point",
+                    "filled": False,
+                    "shape": "square",
+                    "size": 420,
+                    "strokeWidth": 2,
+                    "color": "currentColor",
+                },
+                "encoding": {"x": x, "y": y},
+            },
         ],
         "title": {
-            "text": "ring: chosen, with its 95 % interval · grey and faint: beaten by another one",
+            "text": "ring: chosen, with its 95 % interval · grey and faint: beaten by another one"
+            + (" · square: picked" if picked else ""),
             **KEY,
         },
     }

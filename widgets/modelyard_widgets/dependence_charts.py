@@ -89,16 +89,17 @@ def interactions_chart(payload: Mapping[str, Any]) -> Picture | None:
 
 def dependence_chart(payload: Mapping[str, Any]) -> Picture | None:
     """Draw the column, or pair, that moves the answers most."""
-    ranked = _ranked(payload)
-    return _drawn(payload, ranked[0]) if ranked else None
+    found = ranked(payload)
+    return curve_picture(payload, found[0]) if found else None
 
 
 def dependence_pictures(payload: Mapping[str, Any]) -> list[Picture]:
-    """Draw the other columns, those first that move the answers more."""
-    return [_drawn(payload, each) for each in _ranked(payload)[1:]]
+    """Draw a few of the other columns, those first that move the answers more; the panel draws whichever is asked for."""
+    return [curve_picture(payload, each) for each in ranked(payload)[1:_AT_ONCE]]
 
 
-def _ranked(payload: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def ranked(payload: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the columns looked at, those first that move the answers more."""
     shown = payload["shown"]
 
     def span(each: Mapping[str, Any]) -> float:
@@ -112,7 +113,8 @@ def _flat(values: Any) -> list[float]:
     return [inner for value in values for inner in _flat(value)] if isinstance(values, list) else [values]
 
 
-def _drawn(payload: Mapping[str, Any], each: Mapping[str, Any]) -> Picture:
+def curve_picture(payload: Mapping[str, Any], each: Mapping[str, Any]) -> Picture:
+    """Draw one column, or a pair."""
     if len(each["columns"]) == 2:
         return _surface(payload, each)
     return _curve(payload, each) if each["numeric"][0] else _steps(payload, each)
@@ -149,9 +151,9 @@ def _curve(payload: Mapping[str, Any], each: Mapping[str, Any]) -> Picture:
         "encoding": {"x": x, "y": y},
         "layer": [
             {
-                "data": {"values": single},
+                "data": {"values": _in_one_line(single)},
                 "mark": {"type": "line", "color": GREY, "opacity": 0.4, "strokeWidth": 1},
-                "encoding": {"detail": {"field": "row", "type": "nominal"}},
+                "encoding": {"order": {"field": "place", "type": "quantitative"}},
             },
             {
                 "data": {"values": means},
@@ -171,6 +173,16 @@ def _curve(payload: Mapping[str, Any], each: Mapping[str, Any]) -> Picture:
         "title": {"text": _key(payload, single, "line", "blue ticks: quantiles of the column"), **KEY},
     }
     return drawn(spec, _told(payload, name, means, single), f"Dependence on {name}")
+
+
+def _in_one_line(single: Sequence[Spec]) -> list[Spec]:
+    """Return the curves of single rows as one line with gaps, which is drawn in half the time."""
+    found: list[Spec] = []
+    for point in single:
+        if found and found[-1]["row"] != point["row"]:
+            found.append({**point, "answer": None})
+        found.append(point)
+    return [{**point, "place": place} for place, point in enumerate(found)]
 
 
 def _steps(payload: Mapping[str, Any], each: Mapping[str, Any]) -> Picture:

@@ -5,6 +5,9 @@ result of a notebook can show; vl-convert brings Vega-Lite itself and imports in
 
 Text and lines are drawn in ``currentColor``: a panel sets it to the page's colour, and an ``<img>`` alone
 falls back to a grey that reads on white and on black. Marks have a contrast of 3:1 on both.
+
+Room for words is measured in a font that vl-convert holds itself, about as wide as the widest that a page may have;
+measured in the page's own, of the system, a picture takes four times as long.
 """
 
 from __future__ import annotations
@@ -25,9 +28,11 @@ BLUE, ORANGE, GREY = "#3b87c8", "#d9730d", "#777777"
 GREEN, VIOLET = "#2b8a5e", "#9a5bc0"
 #: Of up to ten curves in one picture; each also has its own dashes.
 COLORS = [BLUE, ORANGE, GREEN, VIOLET, "#c2455e", "#2a8f9d", "#a07d1c", "#8a6d5b", "#6a7fdb", GREY]
+_MEASURED, _SHOWN = "Liberation Mono", "system-ui, 'DejaVu Sans', sans-serif"
 _CONFIG: Spec = {
     "background": "transparent",
-    "font": "system-ui, 'DejaVu Sans', sans-serif",
+    "aria": False,  # the whole has words of its own
+    "font": _MEASURED,
     "view": {"stroke": None},
     "axis": {
         "labelColor": "currentColor",
@@ -72,6 +77,7 @@ def drawn(spec: Spec, alt: str, title: str = "") -> Picture:
     """Render a specification; `alt` says in words what it shows."""
     whole = {"$schema": "https://vega.github.io/schema/vega-lite/v6.json", "config": _CONFIG, **spec}
     svg = vl_convert.vegalite_to_svg(whole, vl_version=_VEGA_LITE, allowed_base_urls=[])
+    svg = svg.replace(f'font-family="{_MEASURED}"', f'font-family="{_SHOWN}"')
     return Picture(svg.replace("<svg ", f'<svg color="{GREY}" ', 1), alt, title)
 
 

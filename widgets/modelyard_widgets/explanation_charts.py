@@ -12,6 +12,7 @@ _MOST_BARS = 12
 _BINS = 60
 _DIGIT = 6.5  # pixels of a character of 11 pixels' height
 _GAP = 4  # pixels between a bar and its figure
+_MOST_DOTS = 800
 _CLEAR = 0.3  # a correlation below is told as no direction
 #: From low to high. The pair is told apart with every kind of colour vision.
 _RAMP = {"domain": [0, 1], "range": [BLUE, ORANGE], "interpolate": "lab"}
@@ -19,7 +20,7 @@ _RAMP = {"domain": [0, 1], "range": [BLUE, ORANGE], "interpolate": "lab"}
 
 def attribution_chart(payload: Mapping[str, Any]) -> Picture | None:
     """Draw how one answer comes about, or of many rows the mean size of each column's values."""
-    return _waterfall(payload) if payload["waterfall"] else _importance(payload)
+    return waterfall_picture(payload) if payload["waterfall"] else _importance(payload)
 
 
 def attribution_pictures(payload: Mapping[str, Any]) -> list[Picture]:
@@ -28,7 +29,7 @@ def attribution_pictures(payload: Mapping[str, Any]) -> list[Picture]:
     if not points or not any(finite(each["values"]) for each in points):
         return []
     found = [_beeswarm(payload)]
-    dependence = _dependence(payload, points[0])
+    dependence = value_picture(payload, points[0])
     return [*found, dependence] if dependence else found
 
 
@@ -73,7 +74,8 @@ def _beeswarm(payload: Mapping[str, Any]) -> Picture:
     columns = payload["points"]
     order = [each["column"] for each in columns]
     every = [value for each in columns for value in finite(each["values"])]
-    dots = [dot for each in columns for dot in _dots(each, min(every), max(every))]
+    step = -(-len(every) // _MOST_DOTS) or 1
+    dots = [dot for each in columns for dot in _dots(_thinned(each, step), min(every), max(every))]
     y: Spec = {"field": "column", "type": "nominal", "sort": order, "axis": _names()}
     named = _named(payload)
     x: Spec = {"field": "value", "type": "quantitative", "title": f"value{named} ({payload['scale']})"}
@@ -120,11 +122,18 @@ def _beeswarm(payload: Mapping[str, Any]) -> Picture:
                 "encoding": {**swarm, "color": lowest_first},
             },
         ],
-        "title": {"text": "dot: one row · grey: a text, or null", **KEY},
+        "title": {
+            "text": f"dot: one row{f' of {step}' if step > 1 else ''} · grey: a text, or null",
+            **KEY,
+        },
     }
     told = "; ".join(f"{each['column']} {_direction(each)}" for each in columns[:4])
     alt = f"Value of each row{named}, by column, coloured by what the column holds: {told}."
     return drawn(spec, alt, f"Every row's values{named}")
+
+
+def _thinned(column: Mapping[str, Any], step: int) -> dict[str, Any]:
+    return {**column, "values": column["values"][::step], "levels": column["levels"][::step]}
 
 
 def _dots(column: Mapping[str, Any], low: float, high: float) -> list[Spec]:
@@ -169,7 +178,7 @@ def _correlation(pairs: Sequence[tuple[float, float]]) -> float:
     return float(both / alone**0.5) if alone > 0 else 0.0
 
 
-def _dependence(payload: Mapping[str, Any], column: Mapping[str, Any]) -> Picture | None:
+def value_picture(payload: Mapping[str, Any], column: Mapping[str, Any]) -> Picture | None:
     """Draw the values of one column over what stood in its cells."""
     name, named = column["column"], _named(payload)
     dots = [
@@ -228,7 +237,7 @@ def _dependence_told(name: str, named: str, dots: Sequence[Mapping[str, Any]], t
     )
 
 
-def _waterfall(payload: Mapping[str, Any]) -> Picture:
+def waterfall_picture(payload: Mapping[str, Any]) -> Picture:
     """Draw how the base value becomes the answer of one row, column by column."""
     fall = payload["waterfall"]
     at, bars = fall["base"], []

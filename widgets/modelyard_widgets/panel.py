@@ -20,7 +20,7 @@ Act = Callable[[Any], None]
 
 _HERE = Path(__file__).parent
 #: In the order in which each may use those before it.
-_MODULES = ("dom", "picture", "table", "words", "controls", "layout", "panel")
+_MODULES = ("dom", "picture", "table", "bars", "words", "controls", "layout", "panel")
 _BETWEEN_MODULES = re.compile(r"^import .* from \"\./.*\";\n|^export (?!default)", re.MULTILINE)
 _TOLD = "told"
 
@@ -40,7 +40,8 @@ class Panel(anywidget.AnyWidget):
         What a screen reader calls it.
     blocks : sequence of Block
     does : mapping of str to callable
-        What is called with the value when somebody uses the control of that key. A `ModelyardError` is told in the panel.
+        What is called with the value when somebody uses the control of that key. A `ModelyardError` is told in the
+        panel.
 
     Attributes
     ----------
@@ -58,12 +59,10 @@ class Panel(anywidget.AnyWidget):
 
     def __init__(self, title: str, blocks: Sequence[Block], does: Mapping[str, Act] | None = None) -> None:
         self._does: dict[str, Act] = dict(does or {})
-        self._patching = False
+        self._patching = self._patched = False
         self._changing = threading.RLock()
         self._over = threading.Event()
-        if self._does:
-            blocks = [*blocks, told(_TOLD)]
-        super().__init__(title=title, blocks=list(blocks))
+        super().__init__(title=title, blocks=[*blocks, told(_TOLD)])
         self.on_msg(self._heard)
 
     def does(self, key: str, act: Act) -> None:
@@ -77,6 +76,7 @@ class Panel(anywidget.AnyWidget):
             changed = {block["key"]: block for block in fresh if there.get(block["key"]) != block}
             if not changed:
                 return
+            self._patched = True
             with self._quietly():
                 self.blocks = replaced(self.blocks, changed)
             self.send({"patch": list(changed.values())})
@@ -143,6 +143,10 @@ class Panel(anywidget.AnyWidget):
         return not (self._patching and key == "blocks") and bool(super()._should_send_property(key, value))
 
     def _heard(self, _: Any, content: Any, buffers: Any) -> None:
+        if content.get("here"):  # a page that comes now has missed what was shown since the panel was made
+            if self._patched:
+                self.send({"patch": list(self.blocks)})
+            return
         try:
             if (act := self._does.get(content.get("do"))) is not None:
                 with self._telling():

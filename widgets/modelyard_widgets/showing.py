@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import Field, dataclass, fields, is_dataclass
 from importlib import import_module
 from typing import Any
 
-from modelyard.presentation import Result, Table
+from modelyard.presentation import PAYLOAD_SCHEMA, Result, Table
 from modelyard_widgets.blocks import Block, group, notes, picture, sentence, table
 from modelyard_widgets.charts import Picture, chart, further_charts
 from modelyard_widgets.panel import Panel
 
 #: Kinds of results whose panels are more than words, a picture and a table: the module and the function that makes it.
-_PANELS: dict[str, tuple[str, str]] = {}
+_PANELS: dict[str, tuple[str, str]] = {
+    "bundle": ("bundle_panel", "bundle_panel"),
+    "deployment": ("endpoint_panel", "deployment_panel"),
+    "plan": ("plan_panel", "plan_panel"),
+    "traffic": ("traffic_panel", "traffic_panel"),
+    "attribution": ("explanation_panel", "attribution_panel"),
+    "compression": ("compression_panel", "compression_panel"),
+    "counterfactuals": ("explanation_panel", "counterfactuals_panel"),
+    "evaluation": ("evaluation_panel", "evaluation_panel"),
+    "partial_dependence": ("explanation_panel", "dependence_panel"),
+    "study": ("study_panel", "study_panel"),
+    "study-run": ("study_run_panel", "study_run_panel"),
+}
 
 
 @dataclass(frozen=True)
@@ -67,15 +79,41 @@ def panel_mimebundle(result: Result, include: object = None, exclude: object = N
 
     An IPython formatter for `Result`. The HTML is the result's own, which is escaped, and its pictures.
     """
+    if lacking := _lacking(result):
+        return _other_version(result, f"it has no {lacking}")
     data = result._repr_mimebundle_()
     payload = data[f"application/vnd.modelyard.{result.kind}+json"]
-    shown = Showing(result, payload, chart(result.kind, payload), further_charts(result.kind, payload))
+    if (schema := payload["schema"]) != PAYLOAD_SCHEMA:
+        return _other_version(result, f"its schema is {schema}, and this one reads {PAYLOAD_SCHEMA}")
+    shown = _showing(result, payload)
     if shown.picture:
         data["text/html"] += _image(shown.picture)
     for each in shown.further:
         data["text/html"] += f"<p>{html.escape(each.title)}</p>{_image(each)}"
     view = _panel(shown)._repr_mimebundle_()
     return {**(view[0] if view else {}), **data}
+
+
+def showing(result: Result) -> Showing:
+    """Return a result and its pictures, for a panel that shows it within another."""
+    return _showing(result, result._repr_mimebundle_()[f"application/vnd.modelyard.{result.kind}+json"])
+
+
+def _showing(result: Result, payload: dict[str, Any]) -> Showing:
+    return Showing(result, payload, chart(result.kind, payload), further_charts(result.kind, payload))
+
+
+def _lacking(result: Result) -> str:
+    """Return the first field that a result does not have: it was kept by an older version."""
+    known: Sequence[Field[Any]] = fields(result) if is_dataclass(result) else ()
+    return next((each.name for each in known if not hasattr(result, each.name)), "")
+
+
+def _other_version(result: Result, why: str) -> dict[str, Any]:
+    words = (
+        f"This {type(result).__name__} is of another version of modelyard ({why}); make it again to see it."
+    )
+    return {"text/plain": words, "text/html": f"<p>{html.escape(words)}</p>"}
 
 
 def _panel(shown: Showing) -> Panel:

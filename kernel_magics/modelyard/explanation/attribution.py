@@ -183,45 +183,53 @@ class Attribution(Result):
                 for name, value in self.importance.iloc[:20].items()
             ],
             "shown": self.outputs[shown],
-            "points": self._points(shown) if len(self.data) > 1 else [],
-            "waterfall": self._waterfall(shown) if len(self.data) == 1 else None,
+            "points": self.points(shown) if len(self.data) > 1 else [],
+            "waterfall": self.waterfall(0, shown) if len(self.data) == 1 else None,
             "seconds": round(self.seconds, 3),
         }
 
-    def _points(self, shown: int) -> list[dict[str, Any]]:
-        """Return what a beeswarm draws: each value of the first columns, with the cell and how high it is there."""
+    def points(self, output: int, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        """Return what pictures draw of the values of an output: of up to 200 rows, spread evenly over them.
+
+        One dict for each of the columns, by default those that count most: ``column``, ``values``, ``cells`` (numbers,
+        texts or null) and ``levels`` (how high each number stands among the others, from 0 to 1).
+        """
         step = -(-len(self.data) // _MOST_POINTS)
         found = []
-        for place in self._order[:_MOST_DRAWN]:
-            cells, values = self.data.iloc[::step, place], self._deep[::step, place, shown]
-            levels = _levels(cells)
+        for place in self._order[:_MOST_DRAWN] if columns is None else map(self.columns.index, columns):
+            cells, values = self.data.iloc[::step, place], self._deep[::step, place, output]
             found.append(
                 {
                     "column": self.columns[place],
                     "values": _plain(values),
                     "cells": [_cell(cell) for cell in cells],
-                    "levels": levels,
+                    "levels": _levels(cells),
                 }
             )
         return found
 
-    def _waterfall(self, shown: int) -> dict[str, Any]:
-        order = sorted(self._order, key=lambda i: -abs(self._deep[0, i, shown]))
+    def waterfall(self, place: int, output: int) -> dict[str, Any]:
+        """Return how the base value of an output becomes the answer of the explained row at `place`.
+
+        ``row`` (its position in X), ``output``, ``base``, ``answer``, ``steps`` (``column``, ``cell``, ``value``; the
+        largest first), and of the columns that are left out ``others``, their number, and ``rest``, their sum.
+        """
+        order = sorted(self._order, key=lambda i: -abs(self._deep[place, i, output]))
         return {
-            "row": int(self.rows[0]),
-            "output": self.outputs[shown],
-            "base": float(self.base_values[shown]),
-            "answer": float(self.answers[0, shown]),
+            "row": int(self.rows[place]),
+            "output": self.outputs[output],
+            "base": float(self.base_values[output]),
+            "answer": float(self.answers[place, output]),
             "steps": [
                 {
                     "column": self.columns[i],
-                    "cell": _text(self.data.iloc[0, i]),
-                    "value": float(self._deep[0, i, shown]),
+                    "cell": _text(self.data.iloc[place, i]),
+                    "value": float(self._deep[place, i, output]),
                 }
                 for i in order[:_MOST_DRAWN]
             ],
             "others": len(order[_MOST_DRAWN:]),
-            "rest": float(sum(self._deep[0, i, shown] for i in order[_MOST_DRAWN:])),
+            "rest": float(sum(self._deep[place, i, output] for i in order[_MOST_DRAWN:])),
         }
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelyard import cell_runs, progress
 from modelyard.magics._completion import make_matcher
+from modelyard.magics._verb import has_page
 from modelyard.magics.compress import CompressMagics
 from modelyard.magics.contract import ContractMagics
 from modelyard.magics.cv import CvMagics
@@ -13,6 +14,7 @@ from modelyard.magics.deploy import DeployMagics
 from modelyard.magics.explain import ExplainMagics
 from modelyard.magics.package import PackageMagics
 from modelyard.magics.predict import PredictMagics
+from modelyard.magics.publish import PublishMagics
 from modelyard.magics.replay import ReplayMagics
 from modelyard.magics.traffic import TrafficMagics
 from modelyard.magics.tune import TuneMagics
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 MAGICS = (
     CvMagics, TuneMagics, ExplainMagics, CompressMagics, PackageMagics, ContractMagics, DeployMagics, PredictMagics,
-    TrafficMagics, ReplayMagics, YardMagics,
+    TrafficMagics, ReplayMagics, PublishMagics, YardMagics,
 )  # fmt: skip
 
 _RESULT = ("modelyard.presentation", "Result")
@@ -39,10 +41,11 @@ def load(shell: InteractiveShell) -> None:
     matcher = make_matcher(shell)
     shell.Completer.custom_matchers.append(matcher)
     _loaded[id(shell)] = matcher
-    progress.install(_tracker)
     cell_runs.start()
     shell.events.register("pre_run_cell", _note_run)
-    if (formatter := _page_formatter(shell)) is not None:
+    formatter = _page_formatter(shell)
+    progress.install(_tracker if formatter is None else _tracker_of_page)
+    if formatter is not None:
         formatter.for_type_by_name(*_RESULT, _panel)
 
 
@@ -68,14 +71,21 @@ def _note_run(info: Any) -> None:
 
 def _page_formatter(shell: InteractiveShell) -> Any:
     """Return what formats results for a page; ``None`` in a terminal."""
-    in_a_kernel = shell.__class__.__name__ == "ZMQInteractiveShell"
-    return getattr(shell.display_formatter, "mimebundle_formatter", None) if in_a_kernel else None
+    return getattr(shell.display_formatter, "mimebundle_formatter", None) if has_page(shell) else None
 
 
 def _panel(result: Any, include: Any = None, exclude: Any = None) -> Any:
     from modelyard_widgets.showing import panel_mimebundle
 
     return panel_mimebundle(result, include=include, exclude=exclude)
+
+
+def _tracker_of_page(title: str, total: int | None, unit: str) -> progress.Tracker:
+    """Open a tracker, and get ready meanwhile for what the work will show."""
+    from modelyard_widgets.warming import warm_up
+
+    warm_up()
+    return _tracker(title, total, unit)
 
 
 def _tracker(title: str, total: int | None, unit: str) -> progress.Tracker:

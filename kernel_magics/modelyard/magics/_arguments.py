@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -68,6 +69,46 @@ class LineParser(argparse.ArgumentParser):
     @property
     def flags(self) -> list[str]:
         return [option for action in self._actions for option in action.option_strings]
+
+    def asks_for_form(self, line: str) -> bool:
+        """Whether the line has ``--interact``, and does not ask for help."""
+        words = split_line(line)
+        return "--interact" in words and not {"-h", "--help"} & set(words)
+
+    def usage_line(self) -> str:
+        """Return the shortest line that is complete."""
+        needed = [
+            action.dest for action in self._actions if not action.option_strings and action.nargs != "?"
+        ]
+        flags = [
+            f"{max(a.option_strings, key=len)} {a.metavar}"
+            for a in self._actions
+            if a.option_strings and a.required
+        ]
+        return " ".join([self.prog, *needed, *flags])
+
+    def filled(self, line: str, defaults: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what an unfinished line and the defaults say, by the names of the arguments.
+
+        Raises
+        ------
+        UsageError
+            An unknown flag, a missing value, or a word too many.
+        """
+        kept = [(action, action.required, action.nargs) for action in self._actions]
+        try:
+            for action, _, _ in kept:
+                action.required = action.required and not action.option_strings
+            with contextlib.suppress(UsageError):
+                return vars(self.parse_line(line, defaults))
+            for action, _, _ in kept:
+                action.required = False
+                if not action.option_strings:
+                    action.nargs = "?"
+            return vars(self.parse_line(line, defaults))
+        finally:
+            for action, required, nargs in kept:
+                action.required, action.nargs = required, nargs
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{self.prog}: {message}; type {self.prog} -h")

@@ -19,6 +19,7 @@ from modelyard.magics.deploy import deploy_parser
 from modelyard.magics.explain import METHODS, explain_parser
 from modelyard.magics.package import package_parser
 from modelyard.magics.predict import predict_parser
+from modelyard.magics.publish import publish_parser
 from modelyard.magics.replay import replay_parser
 from modelyard.magics.traffic import traffic_parser
 from modelyard.magics.tune import tune_parser
@@ -43,6 +44,8 @@ _VALUES = {
     "--target-latency": ("50us", "1ms"),
     "--max-drop": ("0.005", "0.01", "0.02"),
     "--score": METRICS,
+    "--as": ("what-if", "report", "monitor"),
+    "--token": ("env:",),
 }  # fmt: skip
 
 
@@ -68,6 +71,7 @@ def _parser(magic: str) -> LineParser | None:
         "package": package_parser,
         "contract": contract_parser,
         "predict": predict_parser,
+        "publish": publish_parser,
         "replay": replay_parser,
         "traffic": traffic_parser,
     }
@@ -83,6 +87,8 @@ def _candidates(magic: str, before: list[str], word: str, namespace: dict[str, A
     if word.startswith("-"):
         return parser.flags
     previous = before[-1] if before else ""
+    if magic == "publish" and previous == "--to":
+        return _paths(word)
     if previous in ("--to", "--for"):
         from modelyard.targets import targets
 
@@ -108,7 +114,7 @@ def _candidates(magic: str, before: list[str], word: str, namespace: dict[str, A
     variables = [name for name in namespace if not name.startswith("_")]
     if magic == "predict" and previous in ("--in", "--out"):
         return [*_paths(word), *(variables if previous == "--in" else ())]
-    if magic == "predict" and not before:
+    if magic in ("predict", "publish") and not before:
         from modelyard.packaging import storing
         from modelyard.targets import deployments
 

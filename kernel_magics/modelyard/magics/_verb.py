@@ -16,8 +16,13 @@ from traitlets import Dict
 import modelyard
 from modelyard.catalog import find_root, project_settings
 from modelyard.errors import PackagingWarning
-from modelyard.magics._arguments import HelpShown, LineParser, as_call, evaluate
+from modelyard.magics._arguments import HelpShown, LineParser, as_call, evaluate, split_line
 from modelyard.progress import hush
+
+
+def has_page(shell: Any) -> bool:
+    """Whether what `shell` shows is drawn by a page, and not by a terminal."""
+    return type(shell).__name__ == "ZMQInteractiveShell"
 
 
 class Text(str):
@@ -72,6 +77,11 @@ def verb_parser(magic: str, summary: str, assigns: Sequence[str] = ("-o", "--out
     parser.add_argument("--json", action="store_true", help="show the result as JSON")
     parser.add_argument("--quiet", action="store_true", help="no progress, and no result shown")
     parser.add_argument("--show-code", action="store_true", help="show the Python call instead of running it")
+    parser.add_argument(
+        "--interact",
+        action="store_true",
+        help="show a form of all this, with the notebook's variables offered",
+    )
     return parser
 
 
@@ -94,12 +104,15 @@ class VerbMagics(Magics):
         help="Defaults of the flags, by name without dashes: %config CvMagics.defaults = {'cv': 'loo'}"
     ).tag(config=True)
 
-    def answer(self, parser: LineParser, line: str, verb: str, call: Any) -> Any:
+    def answer(self, parser: LineParser, line: str, verb: str, call: Any, body: str | None = None) -> Any:
         """Parse `line`, make the call with ``call(arguments)``, and return what the cell shows.
 
-        Defaults come from ``[tool.modelyard.VERB]`` of the project, then from ``%config``, then from the flag.
+        Defaults come from ``[tool.modelyard.VERB]`` of the project, then from ``%config``, then from the flag. `body`
+        is that of the cell, empty where it has none; ``None`` for a magic that takes none.
         """
         settings = project_settings(find_root(), verb) | dict(self.defaults)
+        if parser.asks_for_form(line):
+            return self._form(parser, line, settings, body)
         try:
             arguments = parser.parse_line(line, settings)
         except HelpShown as shown:
@@ -112,6 +125,35 @@ class VerbMagics(Magics):
         """The user's variables."""
         shell: Any = self.shell
         return cast("dict[str, Any]", shell.user_ns)
+
+    def _form(self, parser: LineParser, line: str, settings: Mapping[str, Any], body: str | None) -> Any:
+        """Return a form with what the line and the settings say filled in; without a page, what to type instead."""
+        shell: Any = self.shell
+        if not has_page(shell):
+            return Text(
+                f"a form needs a notebook; here type {parser.usage_line()}, or {parser.prog} -h for all of it"
+            )
+        from modelyard_widgets.form_panel import Form
+
+        magic = parser.prog.removeprefix("%")
+
+        def run(rest: str, cell: str | None) -> Any:
+            if cell is None:
+                return shell.run_line_magic(magic, rest)
+            return shell.run_cell_magic(magic, rest, cell)
+
+        form = Form(
+            parser,
+            self.namespace,
+            split_line,
+            run,
+            filled=parser.filled(line, settings),
+            aside=("out", "json", "quiet", "show_code"),
+            left_out=("help", "interact"),
+            hidden=shell.user_ns_hidden,
+            body=body,
+        )
+        return form.shown()
 
     def _ran(self, call: Call, arguments: argparse.Namespace) -> Any:
         with warnings.catch_warnings(), hush() if arguments.quiet else nullcontext():

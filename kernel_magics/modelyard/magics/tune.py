@@ -118,4 +118,4 @@ class TuneMagics(VerbMagics):
     @line_cell_magic
     def tune(self, line: str, cell: str | None = None) -> Any:
         """Search hyper-parameters: ``%%tune model X y --budget 60trials``; ``%tune -h`` says more."""
-        return self.answer(tune_parser(), line, "tune", partial(tune_call, space=cell))
+        return self.answer(tune_parser(), line, "tune", partial(tune_call, space=cell), body=cell or "")

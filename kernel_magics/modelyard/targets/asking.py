@@ -113,7 +113,8 @@ def made_for_limits(target: Any, bundle: Bundle) -> Iterator[Artifact | None]:
 def planned(bundle: Bundle, to: str, target: Any, name: str, artifact: Artifact | None) -> Plan:
     limits: Limits = target.limits
     live = _live(to, name)
-    found: Plan = target.plan(bundle, name, artifact, live)
+    options = {option.name: getattr(target, option.name) for option in option_fields(type(target))}
+    found: Plan = replaced(target.plan(bundle, name, artifact, live), options=options)
     if live is not None:
         found = replaced(found, changes=(*found.changes, *_changed_options(name, target)))
     if artifact is None:

@@ -36,6 +36,8 @@ class Plan(Result):
         What is live now and will be otherwise; empty where nothing is live.
     undo : tuple of str
         What ``undo`` will do after it.
+    options : mapping
+        All options of the target, with which `deploy` does just this.
     """
 
     kind = "plan"
@@ -52,6 +54,7 @@ class Plan(Result):
     calls: tuple[Call, ...] = ()
     changes: tuple[str, ...] = ()
     undo: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def sentence(self) -> str:
         fits = "fits" if self.fit is None or self.fit.ok else f"does not fit: {self.fit.broken[0]}"

@@ -51,19 +51,33 @@ class StudyRun(Result):
         The best score so far.
     best_params : dict
         The parameters that have it.
+    metric : str
+        What is improved.
+    direction : {'maximize', 'minimize'}
+    history : list of dict
+        The trials that ended in this run, in that order: ``number``, ``state`` (``complete``, ``pruned`` or ``failed``)
+        and ``value``, which only complete ones have.
     """
 
     kind: ClassVar[str] = "study-run"
 
     def __init__(
-        self, name: str, metric: str, wanted: int | None, request: Mapping[str, Any], yard: Yard
+        self,
+        name: str,
+        metric: str,
+        wanted: int | None,
+        request: Mapping[str, Any],
+        yard: Yard,
+        direction: Literal["maximize", "minimize"] = "maximize",
     ) -> None:
         self.name = name
         self.done = 0
         self.wanted = wanted
         self.best: float | None = None
         self.best_params: dict[str, Any] = {}
-        self._metric, self._yard = metric, yard
+        self.metric, self.direction = metric, direction
+        self.history: list[dict[str, Any]] = []
+        self._yard = yard
         self._state: State = "running"
         self._found: tuple[bool, Any] | None = None
         self._over = threading.Event()
@@ -150,7 +164,7 @@ class StudyRun(Result):
 
     def sentence(self) -> str:
         count = f"{self.done}" if self.wanted is None else f"{self.done} of {self.wanted}"
-        best = "" if self.best is None else f", best {self._metric} {number(self.best)}"
+        best = "" if self.best is None else f", best {self.metric} {number(self.best)}"
         return f"study {self.name} in the background: {self._state}, {count} trials done{best}"
 
     def table(self) -> Table | None:
@@ -165,7 +179,8 @@ class StudyRun(Result):
         return {
             "name": self.name,
             "state": self._state,
-            "metric": self._metric,
+            "metric": self.metric,
+            "direction": self.direction,
             "done": self.done,
             "wanted": self.wanted,
             "best": self.best,
@@ -222,9 +237,9 @@ class StudyRun(Result):
     def _hear(self, facts: Mapping[str, Any], tracker: Tracker) -> None:
         steps = int(facts["done"]) - self.done
         self.done, self.best, self.best_params = facts["done"], facts["best"], facts["params"]
-        tracker.advance(
-            max(0, steps), "" if self.best is None else f"best {self._metric} {number(self.best)}"
-        )
+        if facts.get("trial"):
+            self.history.append(facts["trial"])
+        tracker.advance(max(0, steps), "" if self.best is None else f"best {self.metric} {number(self.best)}")
 
     def _read(self) -> tuple[bool, Any]:
         if self._place.exists():

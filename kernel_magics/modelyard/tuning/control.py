@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-#: What a run tells: ``done``, ``wanted``, ``best`` and ``params``.
+#: What a run tells: ``done``, ``wanted``, ``best``, ``params``, and of the trial that is done its ``number``, ``state``
+#: and ``value``.
 Told = Callable[[Mapping[str, Any]], None]
 
 _LOOK_EVERY_S = 0.5  # so that Ctrl-C is noticed while a run waits

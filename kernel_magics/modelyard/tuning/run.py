@@ -132,7 +132,7 @@ def _try_points(search: Search, loop: Loop, owner: Owner) -> None:
         def told(asked: Asked, outcome: TrialOutcome) -> None:
             loop.tell(asked, outcome)
             tracker.advance(1, _note(search, loop))
-            _report(search, loop)
+            _report(search, loop, {"number": asked.number, "state": outcome.state, "value": _value(outcome)})
 
         if search.engine is None:
             while (asked := loop.ask(owner)) is not None:
@@ -155,9 +155,17 @@ def _try_on_workers(
     PointsOnWorkers(Workers(engine, search.scorer), asked, told, lost).work(search.control)
 
 
-def _report(search: Search, loop: Loop) -> None:
+def _report(search: Search, loop: Loop, trial: Mapping[str, Any] | None = None) -> None:
+    """Tell whoever steers the run how far it is, and what came of the `trial` that is done."""
     now = loop.progress
-    search.control.tell(done=now.done, wanted=loop.limit, best=now.value, params=dict(now.params))
+    search.control.tell(
+        done=now.done, wanted=loop.limit, best=now.value, params=dict(now.params), trial=trial
+    )
+
+
+def _value(outcome: TrialOutcome) -> float | None:
+    """Return the first objective of a complete trial."""
+    return float(outcome.values[0]) if outcome.state == "complete" else None
 
 
 def _note(search: Search, loop: Loop) -> str:
@@ -221,6 +229,7 @@ def _result(search: Search, loop: Loop) -> Study:
         finalists=finalists,
         budget=search.serving.budget.text() if search.serving else "",
         cost=cost,
+        space=dict(search.space),
     )
 
 

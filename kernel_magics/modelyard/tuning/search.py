@@ -225,7 +225,7 @@ def tune(
             )
             if bg:
                 again = {"space": full, "names": None, "name": study.study_name, "resume": True, "bg": False}
-                return StudyRun(study.study_name, metric.name, trials, request | again, yard)
+                return StudyRun(study.study_name, metric.name, trials, request | again, yard, directions[0])
             cache = prefix_cache(model, full, metric, len(folds.splits))
             search = Search(
                 model=model,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import pandas as pd
@@ -14,6 +14,7 @@ from modelyard.tuning.cost import Cost
 from modelyard.tuning.finalists import Finalist
 from modelyard.tuning.front import chosen, front_table
 from modelyard.tuning.objectives import Objective
+from modelyard.tuning.parameter import Parameter
 from modelyard.units import size_text, time_text
 
 _SHOWN = 5
@@ -68,6 +69,8 @@ class Study(Result):
     outer : Evaluation or None
         Of nested folds: how well the search itself does on rows that it has not seen. `best_score` is what the
         search chose by, and so somewhat too good.
+    space : dict of str to Parameter
+        What was searched.
     """
 
     kind: ClassVar[str] = "study"
@@ -91,6 +94,7 @@ class Study(Result):
     budget: str = ""
     cost: Cost | None = None
     outer: Evaluation | None = None
+    space: Mapping[str, Parameter] = field(default_factory=dict)
 
     @property
     def best_number(self) -> int | None:

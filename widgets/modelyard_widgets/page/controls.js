@@ -1,4 +1,4 @@
-import { hold, make, uniqueId } from "./dom.js";
+import { hold, keepKeys, make, uniqueId } from "./dom.js";
 
 /** @import { Act, Control, Drawer } from "./types.js" */
 
@@ -73,6 +73,7 @@ function radios(control, act) {
     const radio = make("input", "radio-field");
     Object.assign(radio, { type: "radio", name: group, value, checked: value === control.value });
     radio.disabled = Boolean(control.disabled);
+    keepKeys(radio);
     radio.addEventListener("change", () => act(control.key, value));
     line.append(radio, make("span", "radio-label", label));
     node.append(line);
@@ -89,6 +90,7 @@ function labelled(control, act) {
   label.htmlFor = id;
   const field = fieldOf(control);
   field.id = id;
+  keepKeys(field);
   set(field, control);
   node.append(label);
   if (control.type === "range") {

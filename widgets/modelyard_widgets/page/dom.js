@@ -27,6 +27,11 @@ export function hold(parent, nodes) {
   while (parent.children.length > nodes.length) parent.lastElementChild?.remove();
 }
 
+/** Let a field have the keys that JupyterLab would walk its cells with. @param {HTMLElement} field */
+export function keepKeys(field) {
+  field.dataset.lmSuppressShortcuts = "true";
+}
+
 let made = 0;
 
 /** A name for an element that no other element of the page has. */

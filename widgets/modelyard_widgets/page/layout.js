@@ -6,6 +6,20 @@ import { hold, make, uniqueId } from "./dom.js";
 export const group = {
   draw: (block, context) => {
     const node = make("div", "group");
+    if (block.layout) node.dataset.layout = block.layout;
+    context.sync(node, block.blocks ?? []);
+    return node;
+  },
+  update: (node, block, context) => {
+    context.sync(node, block.blocks ?? []);
+    return true;
+  },
+};
+
+/** Blocks below each other, that are shown again together. @type {Drawer} */
+export const stack = {
+  draw: (block, context) => {
+    const node = make("div", "stack");
     context.sync(node, block.blocks ?? []);
     return node;
   },

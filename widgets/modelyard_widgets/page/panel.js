@@ -1,6 +1,7 @@
+import { bars } from "./bars.js";
 import { controls } from "./controls.js";
 import { hold, make } from "./dom.js";
-import { details, group, tabs } from "./layout.js";
+import { details, group, stack, tabs } from "./layout.js";
 import { picture, retint } from "./picture.js";
 import { table } from "./table.js";
 import { code, figures, heading, notes, progress, sentence, text, told } from "./words.js";
@@ -17,7 +18,8 @@ import { code, figures, heading, notes, progress, sentence, text, told } from ".
 
 /** @type {Record<string, Drawer>} */
 const DRAWERS = {
-  code, controls, details, figures, group, heading, notes, picture, progress, sentence, table, tabs, text, told,
+  bars, code, controls, details, figures, group, heading, notes, picture, progress, sentence, stack, table, tabs, text,
+  told,
 };
 
 /** Milliseconds without an answer after which the reader is told. */
@@ -133,7 +135,7 @@ function render({ model, el }) {
     status.textContent = gone ? GONE : silent ? SILENT : busy ? `${busy}…` : "";
     status.dataset.tone = gone || silent ? "warning" : "good";
     panel.setAttribute("aria-busy", String(Boolean(busy) && !gone));
-    panel.inert = gone;
+    body.inert = gone; // not the status, which says why
     for (const node of body.querySelectorAll(".modelyard-controls .modelyard-button")) {
       // not `disabled`: the focus stays, and what is disabled for a reason of its own stays so
       if (busy && !node.hasAttribute("data-always")) node.setAttribute("aria-disabled", "true");
@@ -147,23 +149,28 @@ function render({ model, el }) {
   };
   /** @param {any} content */
   const hear = (content) => {
+    gone = false;
     if (content.patch) {
       // the page's copy of the state is kept up to date without sending it back
       model.set("blocks", merged(model.get("blocks"), content.patch));
       for (const block of content.patch) drawing.patch(block);
-      tell();
     }
     if (content.done) {
       silent = false;
       sending.done(content.done);
-      tell();
+    }
+    tell();
+  };
+  // told when the kernel ends, and when the page has found one again: only a kernel that has this panel answers
+  const live = () => {
+    gone = true;
+    tell();
+    try {
+      model.send({ do: "", turn: 0 });
+    } catch {
+      // there is nobody to ask
     }
   };
-  // the class is that of every Jupyter widget's view; a turn later it is there
-  const live = () => queueMicrotask(() => {
-    gone = el.closest(".jupyter-widgets-disconnected") !== null;
-    tell();
-  });
 
   draw();
   model.on("change:blocks", draw);
@@ -173,6 +180,7 @@ function render({ model, el }) {
   // not among anywidget's events, but of every Jupyter widget: the kernel's end is told so
   const events = /** @type {any} */ (model);
   events.on("comm_live_update", live);
+  model.send({ here: true });
 
   panel.addEventListener(
     "click",

@@ -1,4 +1,4 @@
-import { make, uniqueId } from "./dom.js";
+import { keepKeys, make, uniqueId } from "./dom.js";
 
 /** @import { Block, Context, Drawer } from "./types.js" */
 
@@ -24,6 +24,7 @@ function chooser(group, block, place, context) {
   radio.name = group;
   radio.checked = block.chosen === place;
   radio.setAttribute("aria-label", `Choose ${block.rows?.[place].filter(Boolean).slice(0, 2).join(", ")}`);
+  keepKeys(radio);
   radio.addEventListener("change", () => context.act(/** @type {string} */ (block.choose), place));
   cell.append(radio);
   return cell;

@@ -27,6 +27,12 @@
  * @property {string} [note]
  * @property {"good" | "warning" | "error"} [tone]
  *
+ * @typedef {object} Bar
+ * @property {string} label
+ * @property {string} value  the number, in words
+ * @property {number} share  how long it is, from 0 to 1
+ * @property {"good" | "warning" | "error"} [tone]
+ *
  * @typedef {object} Tab
  * @property {string} key
  * @property {string} label
@@ -48,8 +54,11 @@
  * @property {string} [alt]
  * @property {Control[]} [controls]
  * @property {Figure[]} [figures]
+ * @property {boolean} [live]  of figures: a screen reader says what changes
+ * @property {Bar[]} [bars]
  * @property {Tab[]} [tabs]
  * @property {Block[]} [blocks]
+ * @property {"cells" | "pinned"} [layout]  of a group: equally wide, or seen while what is below it is scrolled
  * @property {boolean} [open]
  * @property {number | null} [value]
  * @property {number} [max]

@@ -56,6 +56,7 @@ function figure({ label, value, note, tone }) {
 export const figures = {
   draw: (block) => {
     const list = make("dl", "figures");
+    if (block.live) list.setAttribute("aria-live", "polite");
     list.append(...(block.figures ?? []).map(figure));
     return list;
   },
