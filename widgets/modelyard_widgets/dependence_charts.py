@@ -11,6 +11,8 @@ from modelyard_widgets.drawing import BLUE, GREY, KEY, ORANGE, WIDTH, Picture, S
 
 _MOST_BARS = 15
 _MOST_TOLD = 3
+#: Pictures that are drawn before anybody asks, but for the first.
+_AT_ONCE = 4
 _NAMES: Spec = {"title": None, "ticks": False, "domain": False, "labelPadding": 6, "labelLimit": 200}
 
 
