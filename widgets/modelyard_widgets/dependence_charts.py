@@ -96,7 +96,7 @@ def dependence_chart(payload: Mapping[str, Any]) -> Picture | None:
 
 
 def dependence_pictures(payload: Mapping[str, Any]) -> list[Picture]:
-    """Draw a few of the other columns, those first that move the answers more; the panel draws whichever is asked for."""
+    """Draw a few of the other columns, those first that move the answers more; the panel draws what is asked for."""
     return [curve_picture(payload, each) for each in ranked(payload)[1:_AT_ONCE]]
 
 
