@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
 import nbformat
@@ -27,6 +27,8 @@ from modelyard.targets.processes import free_port
 REPOSITORY = Path(__file__).resolve().parents[1]
 LABEXTENSION = REPOSITORY / "extension" / "modelyard_lab" / "labextension"
 SOURCE_ROOTS = [REPOSITORY / root for root in ("kernel_magics", "widgets", "extension", "templates")]
+
+App = Literal["lab", "notebook"]
 
 _SETTINGS = {
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
@@ -66,7 +68,9 @@ class Lab:
             body = answer.read()
         return json.loads(body) if body else None
 
-    def page_url(self, notebook: str) -> str:
+    def page_url(self, notebook: str, app: App = "lab") -> str:
+        if app == "notebook":
+            return f"{self.url}/notebooks/{quote(notebook)}?token={self.token}"
         # a workspace of its own: else JupyterLab opens again what an earlier page had open
         workspace = secrets.token_hex(4)
         return f"{self.url}/lab/workspaces/{workspace}/tree/{quote(notebook)}?token={self.token}"
@@ -170,6 +174,7 @@ def jupyter_lab(
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}"]
     command += ["--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", "--allow-root"]
     command += [f"--ServerApp.root_dir={root}", "--LabApp.expose_app_in_browser=True"]
+    command += ["--JupyterNotebookApp.expose_app_in_browser=True"]
     command += [f"--LabApp.app_settings_dir={scratch / 'app'}"]
     with lab.log.open("wb") as log:
         process = subprocess.Popen(command, cwd=root, env=environment, stdout=log, stderr=log)
@@ -207,10 +212,18 @@ class NotebookPage:
     ----------
     notebook : str
         Its path under the server's root.
+    app : {"lab", "notebook"}
+        JupyterLab, or Notebook 7, which the same server serves.
     """
 
     def __init__(
-        self, browser: Browser, lab: Lab, notebook: str, *, size: tuple[int, int] = (1280, 900)
+        self,
+        browser: Browser,
+        lab: Lab,
+        notebook: str,
+        *,
+        size: tuple[int, int] = (1280, 900),
+        app: App = "lab",
     ) -> None:
         self._lab = lab
         self._complaints: list[str] = []
@@ -219,7 +232,7 @@ class NotebookPage:
         self.page.on("pageerror", lambda error: self._complaints.append(str(error)))
         self.page.on("console", lambda message: self._heard(message.type, message.text))
         self.page.on("request", lambda request: self._asked(request.url))
-        self.page.goto(lab.page_url(notebook))
+        self.page.goto(lab.page_url(notebook, app))
         self.page.locator("#jupyterlab-splash").wait_for(state="detached", timeout=60_000)
         try:
             self.page.wait_for_function(_CURRENT_KERNEL_IDLE, timeout=30_000)
@@ -266,7 +279,7 @@ class NotebookPage:
 
     def seen(self) -> Seen:
         errors = [error for cell in self.page.evaluate(_CELLS) for error in cell["errors"]]
-        text = self.page.locator("#jp-main-dock-panel").inner_text()
+        text = self.page.locator("#jp-main-dock-panel, #main-panel").first.inner_text()
         return Seen(errors, text, list(self._complaints), list(self._elsewhere))
 
     def screenshot(self, path: Path, *, whole: bool = True) -> None:
@@ -296,10 +309,10 @@ class NotebookPage:
 
 @contextmanager
 def open_notebook(
-    browser: Browser, lab: Lab, notebook: str, *, size: tuple[int, int] = (1280, 900)
+    browser: Browser, lab: Lab, notebook: str, *, size: tuple[int, int] = (1280, 900), app: App = "lab"
 ) -> Iterator[NotebookPage]:
-    """Open a notebook of the server's root until the block ends; its kernel is idle at first."""
-    opened = NotebookPage(browser, lab, notebook, size=size)
+    """Open a notebook of the server's root, in JupyterLab or Notebook 7, until the block ends; its kernel waits."""
+    opened = NotebookPage(browser, lab, notebook, size=size, app=app)
     try:
         yield opened
     finally:

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from accessibility import violations
 from browser import NotebookPage, chromium, jupyter_lab, open_notebook, write_notebook
+from panels import SCREENSHOTS, looked_at, panel_of
 
 pytestmark = pytest.mark.browser
-
-SCREENSHOTS = Path(__file__).parent / "screenshots"
-THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 
 PREPARE = """
 %load_ext modelyard
@@ -75,7 +71,7 @@ class Slow(ClassifierMixin, BaseEstimator):
     def predict(self, X):
         return self.classes_[(X.iloc[:, 0].to_numpy() * self.depth % 100 < 50).astype(int)]
 
-how = {"method": "random", "cv": "kfold:2", "scoring": "accuracy", "trials": 500}
+how = {"method": "random", "cv": "kfold:2", "scoring": "accuracy", "trials": 5000}
 modelyard.tune(Slow(), X, y, {"depth": (1, 1000)}, bg=True, **how)
 """
 
@@ -100,26 +96,6 @@ def notebook(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield opened
         seen = opened.seen()
         assert seen.elsewhere == [], "a request left the machine"
-
-
-def panel_of(notebook: NotebookPage, name: str) -> Locator:
-    panel = notebook.page.get_by_role("region", name=name, exact=True)
-    panel.scroll_into_view_if_needed()
-    return panel
-
-
-def looked_at(notebook: NotebookPage, panel: Locator, name: str) -> None:
-    """Take a picture of a panel in each theme, and let axe look at it there."""
-    for theme, wanted in THEMES.items():
-        notebook.page.evaluate(
-            "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", wanted
-        )
-        notebook.page.locator(f"body[data-jp-theme-name='{wanted}']").wait_for(state="attached")
-        notebook.page.wait_for_function("() => !document.querySelector('#jupyterlab-splash')")
-        SCREENSHOTS.mkdir(exist_ok=True)
-        panel.screenshot(path=SCREENSHOTS / f"{name}-{theme}.png")
-        panel.evaluate("panel => panel.id ||= `panel-${Math.random().toString(36).slice(2)}`")
-        assert violations(notebook.page, f"#{panel.get_attribute('id')}") == []
 
 
 def opened(panel: Locator, label: str) -> Locator:
@@ -197,7 +173,7 @@ def test_a_live_study_is_paused_given_more_trials_and_stopped(notebook: Notebook
     looked_at(notebook, panel, "panel-study-run")
     panel.get_by_label("More trials").fill("30")
     panel.get_by_role("button", name="Add trials").click()
-    expect(panel.get_by_role("status").filter(has_text="30 more trials: 530 in all")).to_be_visible()
+    expect(panel.get_by_role("status").filter(has_text="30 more trials: 5030 in all")).to_be_visible()
     panel.get_by_role("button", name="Go on").click()
     expect(panel.get_by_role("button", name="Pause")).to_be_visible()
     panel.get_by_role("button", name="Stop").click()

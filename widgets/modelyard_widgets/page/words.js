@@ -2,7 +2,7 @@ import { hold, make } from "./dom.js";
 
 /** @import { Drawer, Figure } from "./types.js" */
 
-/** @param {"p" | "h3"} tag @param {string} part @returns {Drawer} */
+/** @param {"p" | "h2"} tag @param {string} part @returns {Drawer} */
 const line = (tag, part) => ({
   draw: (block) => make(tag, part, block.text),
   update: (node, block) => {
@@ -12,7 +12,7 @@ const line = (tag, part) => ({
 });
 
 export const sentence = line("p", "sentence");
-export const heading = line("h3", "heading");
+export const heading = line("h2", "heading");
 export const text = line("p", "text");
 
 const SAID = { good: "", warning: "Warning: ", error: "Error: " };
