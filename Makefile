@@ -205,7 +205,7 @@ wrk:
 	  else echo "wrk is not installed: a slower Python client is used; type: sudo apt-get install wrk"; fi; }
 
 .PHONY: bench
-bench: $(VENV)/.dev wrk env-targets containers ## measure start-up, bundles, serving, batch, routing, cross-validation, tuning, engines, explanations, compression, targets, devices
+bench: $(VENV)/.dev wrk env-targets containers ## measure start-up, bundles, serving, batch, routing, cross-validation, tuning, engines, explanations, compression, targets, devices, panels
 	$(BIN)/python benchmarks/startup.py --json
 	$(BIN)/python benchmarks/bundles.py --json
 	$(BIN)/python benchmarks/hot_path.py --json
@@ -218,6 +218,7 @@ bench: $(VENV)/.dev wrk env-targets containers ## measure start-up, bundles, ser
 	$(BIN)/python benchmarks/compression.py --json
 	$(BIN)/python benchmarks/targets.py --json
 	$(BIN)/python benchmarks/devices.py --json
+	$(BIN)/python benchmarks/panels.py --json
 
 .PHONY: bench-check
 bench-check: $(VENV)/.dev wrk env-targets containers ## hold every figure that must be reached against its bound

@@ -23,6 +23,7 @@ SCRIPTS = {
     "compression.py": set(),
     "targets.py": set(),
     "devices.py": set(),
+    "panels.py": set(),
 }
 
 

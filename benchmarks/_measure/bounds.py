@@ -193,3 +193,23 @@ DEVICES = {
     },
     "pi_tflite_difference": Bound(".tflite in float32: largest difference to the notebook", most=1e-5),
 }
+
+_PANELS = {
+    "evaluation": "an evaluation, five pictures",
+    "study": "a study of 2,000 trials",
+    "explanation": "an explanation of 100,000 rows",
+    "dependence": "partial dependence of the columns",
+}
+
+#: Of ``panels.py`` (issue 10).
+PANELS = {
+    **{
+        f"{kind}_paint_ms": Bound(f"{what}: result to panel, ms (median)", most=300)
+        for kind, what in _PANELS.items()
+    },
+    **{
+        f"{kind}_answer_ms": Bound(f"the slowest tab or choice of it, ms, {kind}", most=100)
+        for kind in _PANELS
+    },
+    **{f"{kind}_mb": Bound(f"all that goes to its page, MB, {kind}", most=2) for kind in _PANELS},
+}
