@@ -153,6 +153,7 @@ def test_every_row_of_a_file_gets_what_a_request_of_its_own_gets(
     json.dumps(payload, allow_nan=False)
 
 
+@pytest.mark.thorough
 def test_csv_folders_of_parquet_frames_and_mappings_are_answered_alike(
     people: Bundle, rows: pd.DataFrame
 ) -> None:

@@ -147,6 +147,7 @@ def test_rows_that_break_the_contract_and_callers_without_a_token_are_refused(li
         deployment.remove()
 
 
+@pytest.mark.thorough
 def test_a_bundle_without_an_explainer_says_how_to_package_it(here: None) -> None:
     bundle = modelyard.package(MODEL, FRAME, TARGET, name="without")
     assert not (bundle.path / "src" / "runtime" / "modelyard_explainer").exists()

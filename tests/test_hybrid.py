@@ -147,6 +147,7 @@ def answers_elsewhere(bundle: Bundle, folder: Path) -> None:
     assert ran.stdout.strip() == "0 False", ran.stderr
 
 
+@pytest.mark.thorough
 def test_a_changed_byte_of_the_steps_is_found(measured: Gains) -> None:
     measured(5.0)
     model = make_pipeline(SplineTransformer(), LogisticRegression(max_iter=5000)).fit(X, y)
@@ -192,6 +193,7 @@ def test_a_final_estimator_without_a_converter_stays_in_python_altogether() -> N
     assert not (bundle.model_folder / "model.onnx").exists()
 
 
+@pytest.mark.thorough
 def test_where_two_parts_are_not_clearly_faster_the_estimator_stays_whole(measured: Gains) -> None:
     measured(1.1)
     table, target = load_diabetes(return_X_y=True, as_frame=True)
@@ -204,6 +206,7 @@ def test_where_two_parts_are_not_clearly_faster_the_estimator_stays_whole(measur
     ]
 
 
+@pytest.mark.thorough
 def test_a_cheap_model_answers_the_same_in_whichever_form() -> None:
     table, target = load_diabetes(return_X_y=True, as_frame=True)
     model = make_pipeline(SplineTransformer(), Ridge()).fit(table, target)
@@ -338,6 +341,7 @@ def test_texts_and_nulls_pass_through_the_python_steps_as_through_the_estimator(
 # --------------------------------------------------------------------------------------- identity and gates
 
 
+@pytest.mark.thorough
 def test_two_builds_have_one_digest_however_fast_each_was_measured_to_be(
     notebook: InteractiveShell, measured: Gains
 ) -> None:
@@ -351,6 +355,7 @@ def test_two_builds_have_one_digest_however_fast_each_was_measured_to_be(
     assert first.manifest["model"]["kind"] == "hybrid"
 
 
+@pytest.mark.thorough
 def test_a_difference_names_the_code_that_changed(notebook: InteractiveShell) -> None:
     ours = modelyard.package(notebook.user_ns["model"], X, y, name="scaled")
     notebook.run_cell(CELL.replace("log1p", "sqrt")).raise_error()
@@ -361,6 +366,7 @@ def test_a_difference_names_the_code_that_changed(notebook: InteractiveShell) ->
     assert not found.refused
 
 
+@pytest.mark.thorough
 def test_an_edited_cell_of_a_step_stops_packaging(
     shell: InteractiveShell, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

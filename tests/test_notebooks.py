@@ -54,6 +54,7 @@ def test_notebook_02_serves_a_transformer_from_a_cell_with_texts_and_nulls(proje
     assert payloads(notebook)["bundle"]["name"] == "penguins-plain"
 
 
+@pytest.mark.thorough
 def test_notebook_03_serves_with_two_workers_and_scores_a_file(project: Path) -> None:
     notebook = executed("03_serve_and_score.ipynb", project)
     assert modelyard.yard().deployments == ()
@@ -75,6 +76,7 @@ def test_notebook_04_rolls_a_broken_version_back_and_promotes_the_mended_one(pro
     assert replayed["refused"] > 0
 
 
+@pytest.mark.thorough
 def test_notebook_05_finds_the_leak_and_packages_the_model_that_serving_allows(project: Path) -> None:
     notebook = executed("05_tune_for_serving.ipynb", project)
     shown = payloads(notebook)

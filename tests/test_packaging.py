@@ -185,6 +185,7 @@ def test_without_a_converter_the_bundle_holds_skops_and_says_what_that_costs() -
         replayed(bundle.path / "src", "it", without)
 
 
+@pytest.mark.thorough
 def test_where_the_estimator_itself_is_faster_by_far_the_bundle_keeps_it_and_says_so() -> None:
     table, target = make_classification(8000, 6, random_state=0)
     model = KNeighborsClassifier().fit(table, target)
@@ -254,6 +255,7 @@ def test_an_edited_cell_that_was_not_run_stops_packaging_with_its_number(
     assert bundle.verify().rows
 
 
+@pytest.mark.thorough
 def test_a_cell_that_ran_after_the_notebook_was_saved_is_not_held_against_it(
     shell: InteractiveShell, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -276,6 +278,7 @@ def test_a_cell_that_ran_after_the_notebook_was_saved_is_not_held_against_it(
         shell.run_line_magic("package", "model X y --name unsaved")
 
 
+@pytest.mark.thorough
 def test_a_module_beside_the_notebook_travels_too(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (project / "my_steps.py").write_text(CELL)
     monkeypatch.syspath_prepend(str(project))

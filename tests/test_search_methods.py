@@ -157,6 +157,7 @@ def test_the_best_score_is_always_a_whole_cross_validation(data: Any) -> None:
     assert (complete["folds"] == 5).all()
 
 
+@pytest.mark.thorough
 def test_what_is_stopped_would_hardly_ever_have_won(data: Any) -> None:
     lost, stopped = 0, 0
     for seed in range(3):
