@@ -151,6 +151,7 @@ def test_what_the_model_raises_is_one_line_and_the_next_request_goes_to_the_same
     model.close()
 
 
+@pytest.mark.thorough
 def test_what_the_model_prints_is_no_answer(
     moody: Bundle, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -193,6 +193,7 @@ def test_what_only_answers_is_explained_by_asking_it_a_bounded_number_of_times()
     np.testing.assert_allclose(found.answers, MODEL.predict_proba(found.data), atol=1e-9)
 
 
+@pytest.mark.thorough
 def test_a_bundle_and_its_endpoint_give_the_values_of_the_estimator_in_it() -> None:
     model = pipeline().fit(FRAME, TARGET)
     bundle = modelyard.package(model, FRAME, TARGET, name="buyers")

@@ -135,6 +135,7 @@ def test_the_url_may_come_from_the_environment_and_is_remembered_by_its_name(
         quick.run(name="referred", resume=True)
 
 
+@pytest.mark.thorough
 def test_kernels_of_two_projects_share_a_study_without_repeating_a_point(
     quick: Any, url: str, tmp_path: Path
 ) -> None:
@@ -264,6 +265,7 @@ def test_secrets_among_the_options_of_a_url_are_hidden_too() -> None:
     assert shown.count("***") == 2
 
 
+@pytest.mark.thorough
 def test_a_study_in_the_background_works_there(quick: Any, url: str) -> None:
     run = quick.run(storage=url, name="beside", bg=True)
     found = run.result(timeout=60)

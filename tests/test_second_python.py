@@ -115,6 +115,7 @@ def _answered(python: Path | str, bundle: Bundle, X: pd.DataFrame, elsewhere: Pa
     return found
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(300)
 @pytest.mark.filterwarnings("ignore::modelyard.errors.PackagingWarning")
 def test_a_three_cell_notebook_predicts_identically_elsewhere_and_in_a_second_python(

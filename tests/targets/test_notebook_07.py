@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 import modelyard
 from kernels import executed, payloads
 
 
+@pytest.mark.thorough
 def test_notebook_07_fits_rehearses_plans_deploys_and_takes_back(project: Path) -> None:
     notebook = executed("07_deploy_plans.ipynb", project)
     shown = payloads(notebook)
