@@ -315,7 +315,8 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("engine", [pytest.param("one", marks=pytest.mark.thorough), "two"])
+@pytest.mark.thorough
+@pytest.mark.parametrize("engine", ["one", "two"])
 def test_sigkill_at_any_moment_loses_nothing_that_finished_and_repeats_nothing(
     project: Path, engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

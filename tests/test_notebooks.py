@@ -63,6 +63,7 @@ def test_notebook_03_serves_with_two_workers_and_scores_a_file(project: Path) ->
     assert (project / "scored" / "by_endpoint.parquet").is_file()
 
 
+@pytest.mark.thorough
 def test_notebook_04_rolls_a_broken_version_back_and_promotes_the_mended_one(project: Path) -> None:
     notebook = executed("04_ab_test.ipynb", project)
     assert modelyard.yard().deployments == ()
