@@ -48,6 +48,7 @@ def here(place: Path, project: Path, cloud: LambdaCloud, monkeypatch: pytest.Mon
     cloud.damaged.add("iris:3")
 
 
+@pytest.mark.thorough
 class TestLambdaTraffic(TrafficContract):
     name = "aws-lambda"
     everywhere_s = 15.0  # two calls over the network; how soon AWS's own servers follow, it does not say

@@ -218,6 +218,7 @@ def _typed(
     )
 
 
+@pytest.mark.thorough
 def test_a_device_with_another_processor_installs_it_from_its_wheels_and_answers(
     bundle: Bundle, emulated_python: str, tmp_path: Path
 ) -> None:
