@@ -14,7 +14,7 @@ import anywidget
 import traitlets
 
 from modelyard.errors import ModelyardError
-from modelyard_widgets.blocks import Block, replaced, told
+from modelyard_widgets.blocks import Block, Tone, replaced, told
 
 Act = Callable[[Any], None]
 
@@ -81,9 +81,9 @@ class Panel(anywidget.AnyWidget):
                 self.blocks = replaced(self.blocks, changed)
             self.send({"patch": list(changed.values())})
 
-    def tell(self, words: str, tone: str = "good") -> None:
+    def tell(self, words: str, tone: Tone = "good") -> None:
         """Say a line below everything else; nothing takes the last one away."""
-        self.show({"key": _TOLD, "type": "told", "text": words, "tone": tone})
+        self.show(told(_TOLD, words, tone))
 
     def background(self, doing: str, work: Callable[[], None]) -> threading.Thread:
         """Do `work` in a thread, so that the kernel stays free; the panel says `doing` meanwhile."""

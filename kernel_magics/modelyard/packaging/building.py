@@ -47,15 +47,18 @@ def _asked(request: dict[str, Any]) -> str:
     try:
         process.stdin.write(json.dumps(request) + "\n")
         process.stdin.flush()
-        return process.stdout.readline().strip()
+        if answer := process.stdout.readline().strip():
+            return answer
     except BrokenPipeError:
-        return ""
+        pass
     except BaseException:
         # an interrupt: what is being built is of no use to anybody
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         raise
+    process.wait()  # it is ending, and must not be taken for ready
+    return ""
 
 
 def _ready() -> subprocess.Popen[str]:
