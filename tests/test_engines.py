@@ -37,8 +37,6 @@ from modelyard.evaluation import cross_validate
 from modelyard.testing import EngineContract
 from modelyard.tuning import tune
 
-pytestmark = pytest.mark.alone
-
 cloudpickle.register_pickle_by_value(
     sys.modules[__name__]
 )  # as what is written in a cell: no worker can import it
@@ -147,6 +145,7 @@ def test_a_ray_that_loses_this_clients_server_is_asked_again_and_is_left_at_the_
     assert not ray.is_initialized()
 
 
+@pytest.mark.alone
 class TestProcesses(EngineContract):
     name = "local"
 
@@ -155,6 +154,7 @@ class TestProcesses(EngineContract):
         return "local:2"
 
 
+@pytest.mark.alone
 class TestDask(EngineContract):
     name = "dask"
     unreachable: ClassVar[str | None] = f"dask://127.0.0.1:{free_port()}"
@@ -164,6 +164,7 @@ class TestDask(EngineContract):
         return dask
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(not RAY, reason="runs in the environment that `make env-ray` builds")
 class TestRay(EngineContract):
     name = "ray"
@@ -225,6 +226,7 @@ def test_an_engine_that_is_not_installed_says_what_to_type(data: Any) -> None:
         cross_validate(TREE, *data, engine="ray")
 
 
+@pytest.mark.alone
 def test_what_listens_but_is_no_scheduler_is_one_line_within_ten_seconds(data: Any, tmp_path: Path) -> None:
     port = free_port()
     argv = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
@@ -261,6 +263,7 @@ def test_scores_of_cross_validation_are_those_of_this_process_bit_by_bit(
     pd.testing.assert_frame_equal(there.summary, here.summary, check_exact=True)
 
 
+@pytest.mark.alone
 def test_a_worker_that_dies_in_cross_validation_costs_a_second_try(
     data: Any, engine: str, tmp_path: Path
 ) -> None:
@@ -291,6 +294,7 @@ def test_a_grid_scores_what_it_scores_in_this_process_bit_by_bit(data: Any, engi
     assert there.best_score == here.best_score
 
 
+@pytest.mark.alone
 def test_all_workers_are_busy_and_the_budget_is_kept(data: Any, engine: str, tmp_path: Path) -> None:
     diary = tmp_path / "diary"
     model = Slow(seconds=0.3, diary=str(diary))
@@ -321,6 +325,7 @@ def test_all_workers_are_busy_and_the_budget_is_kept(data: Any, engine: str, tmp
     assert (again.resumed_from, len(again.trials)) == (7, 9)
 
 
+@pytest.mark.alone
 def test_a_killed_worker_costs_only_its_running_trial(data: Any, engine: str, tmp_path: Path) -> None:
     diary = tmp_path / "diary"
     model = Slow(seconds=0.5, diary=str(diary))

@@ -29,8 +29,6 @@ from modelyard.errors import ModelyardError, TrackingError, UnknownNameError, Us
 from modelyard.evaluation import cross_validate
 from modelyard.tuning import tune
 
-pytestmark = pytest.mark.alone
-
 SERVER = Path(__file__).resolve().parents[1] / ".env-mlflow" / "bin" / "python"
 TREE = DecisionTreeClassifier(random_state=0)
 SPACE = "max_depth: int 1..4\ncriterion: gini | entropy"
@@ -200,6 +198,7 @@ def test_the_magics_track_too_by_the_address_in_the_environment(
     assert len(_runs(server, experiment)) == 1 + 1 + 2
 
 
+@pytest.mark.alone
 @needs_server
 def test_a_server_that_goes_away_in_the_middle_loses_no_study(data: Any, tmp_path: Path) -> None:
     with mlflow_server(tmp_path, SERVER) as address:
@@ -229,6 +228,7 @@ BAD: list[tuple[Any, type[ModelyardError], str]] = [
 ]
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("track", "kind", "said"), BAD, ids=[str(kind.__name__) + str(n) for n, (_, kind, _) in enumerate(BAD)]
 )

@@ -17,6 +17,7 @@ from kernels import NOTEBOOKS, executed, kernel, payloads
 from modelyard.catalog import open_yard
 
 
+@pytest.mark.thorough
 def test_notebook_01_takes_a_model_from_a_cell_to_a_served_prediction(project: Path) -> None:
     notebook = executed("01_from_cell_to_endpoint.ipynb", project)
     endpoint = modelyard.deployment("breast-cancer")

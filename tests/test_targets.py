@@ -42,8 +42,6 @@ from modelyard.testing import TargetContract
 from people import FRAME, TARGET, answered_as_the_notebook_does, rows
 from people import MODEL as FRAME_MODEL
 
-pytestmark = pytest.mark.alone
-
 X, y = load_breast_cancer(return_X_y=True, as_frame=True)
 MODEL = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(X, y)
 
@@ -252,6 +250,7 @@ def test_the_endpoint_outlives_the_process_that_made_it_and_another_finds_it(bun
         again.remove()
 
 
+@pytest.mark.alone
 def test_a_server_that_was_killed_is_shown_as_down_and_starts_again_at_the_same_url(
     endpoint: Deployment,
 ) -> None:
@@ -270,6 +269,7 @@ def test_a_server_that_was_killed_is_shown_as_down_and_starts_again_at_the_same_
     assert (endpoint.predict(X.head()) == MODEL.predict(X.head())).all()
 
 
+@pytest.mark.alone
 def test_ctrl_c_during_deploy_leaves_no_process_and_no_record(bundle: Bundle, project: Path) -> None:
     code = "import modelyard; print('go', flush=True); modelyard.deploy('cancer', to='local')"
     child = subprocess.Popen(

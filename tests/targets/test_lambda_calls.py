@@ -182,6 +182,7 @@ def test_a_region_that_does_not_answer_is_named(aws: str, monkeypatch: pytest.Mo
     assert modelyard.yard().deployments == ()
 
 
+@pytest.mark.thorough
 def test_region_and_role_of_the_first_deploy_stay_for_all_that_follows(
     cloud: LambdaCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:

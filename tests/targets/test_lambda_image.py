@@ -76,6 +76,7 @@ def left() -> list[Any]:
     ]
 
 
+@pytest.mark.thorough
 def test_two_images_share_what_comes(bundle: Bundle, cloud: LambdaCloud, options: dict[str, Any]) -> None:
     made = modelyard.deploy(bundle, to="aws-lambda", apply=True, **options)
     assert isinstance(made, Deployment)
@@ -93,6 +94,7 @@ def answers(deployment: Deployment, count: int) -> list[float]:
     return [float(deployment.predict_proba(X.head(1))[0, 0]) for _ in range(count)]
 
 
+@pytest.mark.thorough
 def test_a_push_that_fails_is_one_line_and_can_be_gone_on_with(
     bundle: Bundle, cloud: LambdaCloud, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

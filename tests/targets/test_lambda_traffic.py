@@ -148,6 +148,7 @@ def test_what_somebody_changes_in_aws_is_shown_and_not_overwritten(
     assert variants.traffic(rollback=True).policy.answering == {"v1": 1.0}
 
 
+@pytest.mark.thorough
 def test_another_token_is_asked_for_by_every_variant_and_after_an_undo(
     variants: Deployment, bundles: dict[str, Bundle]
 ) -> None:

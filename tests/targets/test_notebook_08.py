@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 import modelyard
 from kernels import executed, payloads
 
 
+@pytest.mark.thorough
 def test_notebook_08_makes_a_folder_for_a_device_and_a_page_for_a_phone(project: Path) -> None:
     notebook = executed("08_edge_raspberry_and_browser.ipynb", project)
     shown = payloads(notebook)

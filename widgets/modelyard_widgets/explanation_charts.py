@@ -12,7 +12,7 @@ _MOST_BARS = 12
 _BINS = 60
 _DIGIT = 6.5  # pixels of a character of 11 pixels' height
 _GAP = 4  # pixels between a bar and its figure
-_MOST_DOTS = 800
+_MOST_DOTS = 500
 _CLEAR = 0.3  # a correlation below is told as no direction
 #: From low to high. The pair is told apart with every kind of colour vision.
 _RAMP = {"domain": [0, 1], "range": [BLUE, ORANGE], "interpolate": "lab"}
