@@ -39,7 +39,8 @@ def compression_panel(shown: Showing) -> Panel:
     if listed:
         blocks.append(_change(payload, listed[first]))
     if payload["notes"]:
-        blocks.append(notes(payload["notes"]))
+        # they stay when another one is picked
+        blocks += [heading("notes-title", _of_whom(listed)), notes(payload["notes"])]
     panel = Panel(shown.title, blocks)
 
     def pick(place: Any) -> None:
@@ -50,6 +51,11 @@ def compression_panel(shown: Showing) -> Panel:
 
     panel.does("pick", pick)
     return panel
+
+
+def _of_whom(listed: list[Any]) -> str:
+    chosen = next((each for each in listed if each["chosen"]), None)
+    return f"Of the chosen one, {chosen['technique']} {chosen['settings']}".rstrip() if chosen else "Notes"
 
 
 def _order(each: Mapping[str, Any]) -> tuple[bool, bool, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, cast
 
 from modelyard.errors import ModelyardError, UsageError
@@ -34,6 +35,7 @@ _SAID = {
     "finished": "Finished",
     "failed": "Failed",
 }
+_UNSCORED = {"pruned": "given up after the first folds", "failed": "each says why in .trials"}
 _TONES: dict[str, Any] = {"running": "good", "finished": "good", "paused": "warning", "stopping": "warning"}
 
 
@@ -96,6 +98,10 @@ class _Steering:
             figure("State", _SAID[state], tone=_TONES.get(state, "error")),
             figure(f"Best {run.metric}", best),
         ]
+        states = Counter(each["state"] for each in list(run.history))
+        for kind, label in (("pruned", "Pruned"), ("failed", "Failed")):
+            if states[kind]:
+                found.append(figure(label, str(states[kind]), _UNSCORED[kind]))
         told = (
             f"{run.done} trials"
             if run.wanted is None or self._over(state)
