@@ -219,6 +219,16 @@ def test_the_interval_covers_as_often_as_it_says() -> None:
     assert plain <= covered - 6
 
 
+def test_an_interval_ends_where_its_metric_does() -> None:
+    X = np.linspace(0, 1, 60)[:, None]
+    y = np.where(X[:, 0] > 0.5, "yes", "no")
+    y[29] = "yes"  # one fold is not perfect: Student's interval would go beyond 1
+    found = cross_validate(GaussianNB(), X, y, cv="stratified:3", scoring=["accuracy", "f1", "log_loss"])
+    assert (found.scores["accuracy"] < 1).any()
+    assert found.summary.loc[["accuracy", "f1"], "ci_high"].tolist() == [1.0, 1.0]
+    assert (found.summary["ci_low"] >= 0).all()
+
+
 def test_the_error_is_that_of_nadeau_and_bengio() -> None:
     values = np.array([0.8, 0.9, 0.7, 0.85])
     expected = np.sqrt((1 / 4 + 30 / 90) * values.var(ddof=1))
@@ -232,6 +242,7 @@ def test_leave_one_out_of_chances_has_students_interval(cancer: Any) -> None:
     )
     values = found.scores["brier"]
     low, high = t.interval(0.95, 49, values.mean(), values.std(ddof=1) / np.sqrt(50))
+    low = max(low, 0.0)
     assert found.summary.loc["brier", ["ci_low", "ci_high"]].tolist() == pytest.approx([low, high])
     assert found.scores["pr_auc"].isna().all()
     truth, said = found.predictions["target"], found.predictions["prediction"]

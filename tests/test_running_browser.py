@@ -1,4 +1,4 @@
-"""The panels of what runs, driven in Notebook 7: a real bundle and a real endpoint behind each, in both themes."""
+"""The panels of what runs, driven in JupyterLab and Notebook 7: a real bundle and a real endpoint behind each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, expect
 from sklearn.preprocessing import StandardScaler
 
 import modelyard
-from browser import NotebookPage, chromium, jupyter_lab, open_notebook, write_notebook
+from browser import Lab, NotebookPage, chromium, jupyter_lab, open_notebook, write_notebook
 from panels import looked_at, panel_of
 from people import FRAME, MODEL, TARGET, a_place_of_its_own, pipeline
 
@@ -58,8 +58,15 @@ def here(place: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
+def lab(place: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    kept = {"BENTOML_HOME": str(place / "bentoml"), "MODELYARD_CONFIG_DIR": str(place / "config")}
+    with jupyter_lab(place, tmp_path_factory.mktemp("jupyter"), env=kept) as served:
+        yield served
+
+
+@pytest.fixture(scope="module", params=["lab", "notebook"])
 def notebook(
-    browser: Browser, place: Path, tmp_path_factory: pytest.TempPathFactory
+    browser: Browser, lab: Lab, place: Path, request: pytest.FixtureRequest
 ) -> Iterator[NotebookPage]:
     write_notebook(
         place / "running.ipynb",
@@ -69,11 +76,7 @@ def notebook(
         TRAFFIC,
         PLAN,
     )
-    kept = {"BENTOML_HOME": str(place / "bentoml"), "MODELYARD_CONFIG_DIR": str(place / "config")}
-    with (
-        jupyter_lab(place, tmp_path_factory.mktemp("jupyter"), env=kept) as lab,
-        open_notebook(browser, lab, "running.ipynb", size=(1100, 1300), app="notebook") as opened,
-    ):
+    with open_notebook(browser, lab, "running.ipynb", size=(1280, 1300), app=request.param) as opened:
         assert opened.run_all(timeout=200).errors == []
         yield opened
         assert opened.seen().elsewhere == [], "a request left the machine"
@@ -132,11 +135,14 @@ def test_a_share_is_set_with_the_slider_and_rolled_back(notebook: NotebookPage) 
     )
 
 
-def test_a_plan_is_applied_and_undone(notebook: NotebookPage) -> None:
+def test_a_plan_is_rehearsed_applied_and_undone(notebook: NotebookPage) -> None:
     panel = panel_of(notebook, "Plan for local")
     looked_at(notebook, panel, "panel-plan")
+    panel.get_by_role("button", name="Rehearse").click()
+    expect(panel.get_by_role("heading", name="Rehearsal")).to_be_visible(timeout=90_000)
+    looked_at(notebook, panel, "panel-rehearsed")
     panel.get_by_role("button", name="Apply").click()
     expect(panel.get_by_role("button", name="Undo")).to_be_enabled(timeout=90_000)
     assert modelyard.deployment("other").status().health == "ready"
     panel.get_by_role("button", name="Undo").click()
-    expect(panel.get_by_role("button", name="Undo")).to_be_disabled(timeout=60_000)
+    expect(panel.get_by_text("nothing is left of 'other'")).to_be_visible(timeout=60_000)

@@ -266,17 +266,20 @@ def scored(
     pooled = pooled_figures(done, samples, folds, metrics) if folds.one_row_each else {}
     return Scored(
         scores,
-        _summary(scores, pooled, 0.0 if folds.one_row_each else folds.test_over_train),
+        _summary(scores, pooled, 0.0 if folds.one_row_each else folds.test_over_train, metrics),
         tuple(_undefined(scores, pooled)),
         out_of_fold(done, samples, folds),
         tuple(outcome.fit_seconds for outcome in done),
     )
 
 
-def _summary(scores: pd.DataFrame, pooled: dict[str, float], test_over_train: float) -> pd.DataFrame:
+def _summary(
+    scores: pd.DataFrame, pooled: dict[str, float], test_over_train: float, metrics: tuple[Metric, ...]
+) -> pd.DataFrame:
     """Return mean, standard deviation (n - 1) and 95 % interval of every metric."""
     rows = {}
-    for name in scores.columns:
+    for metric in metrics:
+        name = metric.name
         values = scores[name].dropna().to_numpy()
         if name in pooled:
             rows[name] = (pooled[name], np.nan, np.nan, np.nan)
@@ -286,7 +289,7 @@ def _summary(scores: pd.DataFrame, pooled: dict[str, float], test_over_train: fl
         rows[name] = (
             mean,
             std,
-            *student_interval(mean, corrected_error(values, test_over_train), len(values)),
+            *metric.within(student_interval(mean, corrected_error(values, test_over_train), len(values))),
         )
     summary = pd.DataFrame.from_dict(rows, orient="index", columns=["mean", "std", "ci_low", "ci_high"])
     summary.index.name = "metric"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import get_scorer, get_scorer_names
 
@@ -38,6 +40,8 @@ class Metric:
         Returns a float, NaN where the figure is undefined.
     per_row : callable, optional
         Of a metric that is a mean over the rows: takes what `measure` takes and returns what is averaged.
+    span : tuple of float
+        The least and the most that it can be; an interval ends there.
     """
 
     name: str
@@ -46,19 +50,26 @@ class Metric:
     on_one_row: bool
     measure: Callable[..., float]
     per_row: Callable[..., NDArray[Any]] | None = None
+    span: tuple[float, float] = (-math.inf, math.inf)
+
+    def within(self, interval: tuple[float, float]) -> tuple[float, float]:
+        """Return the part of an interval in which the metric can be; NaN stays NaN."""
+        low, high = np.clip(interval, *self.span)
+        return float(low), float(high)
 
 
 def _table(*metrics: Metric) -> dict[str, Metric]:
     return {metric.name: metric for metric in metrics}
 
 
-_PRECISION = Metric("precision", True, "labels", False, figures.precision)
-_RECALL = Metric("recall", True, "labels", False, figures.recall)
-_F1 = Metric("f1", True, "labels", False, figures.f1)
-_ACCURACY = Metric("accuracy", True, "labels", True, figures.accuracy, figures.right)
-_ROC_AUC = Metric("roc_auc", True, "scores", False, figures.roc_auc)
-_PR_AUC = Metric("pr_auc", True, "scores", False, figures.pr_auc)
-_HAMMING = Metric("hamming", False, "labels", True, figures.hamming, figures.wrong_labels)
+_SHARE, _ERROR = (0.0, 1.0), (0.0, math.inf)
+_PRECISION = Metric("precision", True, "labels", False, figures.precision, span=_SHARE)
+_RECALL = Metric("recall", True, "labels", False, figures.recall, span=_SHARE)
+_F1 = Metric("f1", True, "labels", False, figures.f1, span=_SHARE)
+_ACCURACY = Metric("accuracy", True, "labels", True, figures.accuracy, figures.right, span=_SHARE)
+_ROC_AUC = Metric("roc_auc", True, "scores", False, figures.roc_auc, span=_SHARE)
+_PR_AUC = Metric("pr_auc", True, "scores", False, figures.pr_auc, span=_SHARE)
+_HAMMING = Metric("hamming", False, "labels", True, figures.hamming, figures.wrong_labels, span=_SHARE)
 
 _FOR_CLASSES = _table(
     _ACCURACY,
@@ -67,17 +78,17 @@ _FOR_CLASSES = _table(
     _F1,
     _ROC_AUC,
     _PR_AUC,
-    Metric("balanced_accuracy", True, "labels", False, figures.balanced_accuracy),
-    Metric("log_loss", False, "probabilities", True, figures.log_loss, figures.surprise),
-    Metric("brier", False, "probabilities", True, figures.brier, figures.squared_distance),
+    Metric("balanced_accuracy", True, "labels", False, figures.balanced_accuracy, span=_SHARE),
+    Metric("log_loss", False, "probabilities", True, figures.log_loss, figures.surprise, span=_ERROR),
+    Metric("brier", False, "probabilities", True, figures.brier, figures.squared_distance, span=(0.0, 2.0)),
 )
 _FOR_LABELS = _table(_F1, _PRECISION, _RECALL, _ACCURACY, _HAMMING, _ROC_AUC, _PR_AUC)
 _FOR_NUMBERS = _table(
-    Metric("mae", False, "labels", True, figures.mae, figures.absolute_error),
-    Metric("mse", False, "labels", True, figures.mse, figures.squared_error),
-    Metric("r2", True, "labels", False, figures.r2),
-    Metric("mape", False, "labels", True, figures.mape, figures.relative_error),
-    Metric("median_ae", False, "labels", False, figures.median_ae),
+    Metric("mae", False, "labels", True, figures.mae, figures.absolute_error, span=_ERROR),
+    Metric("mse", False, "labels", True, figures.mse, figures.squared_error, span=_ERROR),
+    Metric("r2", True, "labels", False, figures.r2, span=(-math.inf, 1.0)),
+    Metric("mape", False, "labels", True, figures.mape, figures.relative_error, span=_ERROR),
+    Metric("median_ae", False, "labels", False, figures.median_ae, span=_ERROR),
 )
 
 _BY_DEFAULT = {
@@ -202,7 +213,7 @@ def _pinball(item: str) -> Metric:
             f"a quantile has a level between 0 and 1, found {item!r}; type scoring='quantile:0.9'"
         )
     loss = figures.Pinball(level)
-    return Metric(f"{_QUANTILE}:{level:g}", False, "labels", True, loss, loss.rows)
+    return Metric(f"{_QUANTILE}:{level:g}", False, "labels", True, loss, loss.rows, span=_ERROR)
 
 
 def _from_callable(scorer: Any) -> Metric:

@@ -26,7 +26,8 @@ class Evaluation(Result):
     scores : DataFrame of shape (folds, metrics)
         One row per fold (index ``fold``, from 1; repeats follow each other), NaN where undefined.
     summary : DataFrame
-        Indexed by metric: ``mean``, ``std`` (n - 1), ``ci_low`` and ``ci_high``, the 95 % interval.
+        Indexed by metric: ``mean``, ``std`` (n - 1), ``ci_low`` and ``ci_high``, the 95 % interval,
+        which ends where the metric does.
     warnings : tuple of str
         What makes the figures untrustworthy, and what to type instead.
     rows, features : int

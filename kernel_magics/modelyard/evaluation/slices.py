@@ -46,7 +46,7 @@ class _Measured:
                 if shares
                 else student_interval(self.value, self.error, count)
             )
-            self.low, self.high = ends
+            self.low, self.high = metric.within(ends)
         elif metric.name == "roc_auc" and samples.classes is not None and len(samples.classes) == 2:
             self.error = _error_of_area(found.y == samples.classes[1], response)
             self.low = max(0.0, self.value - _NORMAL * self.error)
