@@ -15,7 +15,8 @@ from pytest_jupyter.jupyter_core import pytest_pycollect_makeitem, pytest_pyfunc
 #: Modules of few tests that take minutes each: several workers begin with them, and nobody waits for one at the end.
 _LONG = (
     "test_notebooks", "test_lab_notebook", "test_explaining_endpoint", "test_packaging", "test_hybrid", "test_identity",
-    "test_wheel", "test_second_python", "test_lab_browser", "test_voila_browser", "test_postgres", "test_replay",
+    "test_wheel", "test_second_python", "test_lab_browser", "test_panels_browser", "test_running_browser",
+    "test_voila_browser", "test_saved_browser", "test_postgres", "test_replay", "test_mlflow", "test_targets",
     # of test-targets
     "test_sagemaker", "test_lambda_traffic", "test_raspberry_pi", "test_notebook_08", "test_notebook_07",
     "test_container", "test_lambda_image", "test_onnxruntime_mobile",

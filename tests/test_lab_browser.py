@@ -19,7 +19,7 @@ import onnx
 import psutil
 import pytest
 from onnx import TensorProto, helper
-from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import Browser, Page, expect
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -31,10 +31,10 @@ from browser import LABEXTENSION, Lab, chromium, jupyter_lab, open_notebook, wri
 from modelyard.catalog import Yard
 from modelyard.targets import Deployment
 from modelyard.targets.processes import MARK
+from yard_page import SCREENSHOTS, item, look, notification, run, view, wear, yard_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
-SCREENSHOTS = Path(__file__).parent / "screenshots"
 THEMES = ("light", "dark")
 #: What the page asks; JupyterLab adds the time, so that no cache answers.
 LISTING = re.compile(r"/modelyard/yard(\?|$)")
@@ -160,8 +160,9 @@ def opened(browser: Browser, lab: Lab) -> Iterator[Opened]:
 
 @pytest.fixture(autouse=True)
 def here(project: Path, yard_root: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Work where the server does, with the same user's secrets."""
+    """Work where the server does, with the same store and the same user's secrets."""
     monkeypatch.chdir(yard_root)
+    monkeypatch.setenv("BENTOML_HOME", str(yard_root / "store"))
     monkeypatch.setenv("MODELYARD_CONFIG_DIR", str(scratch / "modelyard"))
 
 
@@ -171,43 +172,6 @@ def page(opened: Opened) -> Iterator[Page]:
     yield opened.page
     assert opened.elsewhere == []
     assert opened.complaints == []
-
-
-def run(page: Page, command: str, **args: Any) -> None:
-    page.evaluate(
-        "([command, args]) => void window.jupyterapp.commands.execute(command, args)", [command, args]
-    )
-
-
-def wear(page: Page, theme: str) -> None:
-    run(page, "apputils:change-theme", theme=f"JupyterLab {theme.capitalize()}")
-    shown = f"body[data-jp-theme-name='JupyterLab {theme.capitalize()}']"
-    page.locator(shown).wait_for(state="attached")  # JupyterLab's body counts as hidden
-
-
-def look(page: Page, name: str, selector: str, theme: str) -> None:
-    """Take a picture, and ask whether everybody can use what is in it."""
-    page.mouse.move(640, 890)
-    SCREENSHOTS.mkdir(exist_ok=True)
-    page.screenshot(path=SCREENSHOTS / f"{name}-{theme}.png")
-    assert violations(page, selector) == []
-
-
-def yard_of(page: Page) -> Locator:
-    run(page, "modelyard:show-yard")
-    return page.get_by_role("region", name="Yard", exact=True)
-
-
-def item(yard: Locator, name: str) -> Locator:
-    return yard.locator("li", has=yard.page.get_by_role("button", name=name, exact=True))
-
-
-def view(page: Page, name: str) -> Locator:
-    return page.get_by_role("region", name=name, exact=True)
-
-
-def notification(page: Page, text: str) -> Locator:
-    return page.locator(".Toastify__toast", has_text=text).first
 
 
 @pytest.mark.parametrize("theme", THEMES)
@@ -373,6 +337,30 @@ def test_the_palette_offers_every_command(page: Page) -> None:
     page.keyboard.press("Escape")
 
 
+def test_the_settings_change_what_the_page_shows_and_tells(page: Page, yard_root: Path) -> None:
+    run(page, "settingeditor:open", query="modelyard")
+    editor = page.locator(".jp-SettingsPanel")
+    status = page.locator(".modelyard-StatusItem")
+    expect(status).to_be_visible()
+    editor.get_by_label("Status bar").uncheck()
+    expect(status).to_be_hidden()
+    page.screenshot(path=SCREENSHOTS / "settings.png")
+
+    editor.get_by_label("Notifications").uncheck()
+    editor.locator("input[id$=refreshSeconds]").fill("2")
+    for _ in range(3):
+        page.wait_for_event("request", lambda asked: LISTING.search(asked.url) is not None, timeout=4_000)
+    Yard(yard_root).record("study", "quiet", {"state": "finished", "model": "Ridge", "finished": 3})
+    item(yard_of(page), "quiet").wait_for(timeout=10_000)
+    page.wait_for_timeout(500)
+    assert notification(page, "Study quiet").count() == 0
+
+    editor.get_by_role("button", name="Restore to Defaults").click()
+    expect(status).to_be_visible()
+    Yard(yard_root).delete("study", "quiet")
+    item(yard_of(page), "quiet").wait_for(state="detached", timeout=10_000)
+
+
 def test_a_study_that_ends_is_told_and_leads_there(page: Page, yard_root: Path) -> None:
     facts = {
         "state": "finished",
@@ -460,6 +448,30 @@ def test_stopping_asks_first_and_two_tabs_that_stop_get_one_clear_line_each(
     cancer.get_by_role("button", name="Start the Deployment: cancer").click()
     notification(page, "cancer answers at").wait_for(timeout=60_000)
     cancer.get_by_text("ready", exact=True).wait_for(timeout=20_000)
+
+
+def test_rolling_back_asks_first_and_the_earlier_bundle_answers_again(
+    page: Page, endpoint: Deployment
+) -> None:
+    rows, labels = load_breast_cancer(return_X_y=True, as_frame=True)
+    before = endpoint.predict(rows.head(20))
+    contrary = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(rows, 1 - labels)
+    modelyard.package(contrary, rows, 1 - labels, name="cancer")
+    modelyard.traffic("cancer", promote="v2")
+    assert list(endpoint.predict(rows.head(20))) == [1 - each for each in before]
+
+    cancer = item(yard_of(page), "cancer")
+    cancer.get_by_role("button", name="Roll Back the Traffic: cancer").click()
+    asked = page.locator(".jp-Dialog")
+    asked.get_by_text("Roll back cancer?").wait_for()
+    asked.get_by_role("button", name="Cancel").click()
+    assert list(endpoint.predict(rows.head(20))) == [1 - each for each in before]
+
+    cancer.get_by_role("button", name="Roll Back the Traffic: cancer").click()
+    page.screenshot(path=SCREENSHOTS / "roll-back-dialog.png")
+    asked.get_by_role("button", name="Roll Back").click()
+    notification(page, "cancer: back from v2 to v1").wait_for(timeout=30_000)
+    assert list(endpoint.predict(rows.head(20))) == list(before)
 
 
 def test_a_server_of_another_version_is_one_clear_line(page: Page) -> None:

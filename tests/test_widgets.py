@@ -88,7 +88,9 @@ def test_the_bundle_holds_the_panel_and_what_stands_in_for_it() -> None:
         "text/html",
         WIDGET_VIEW,
         "application/vnd.modelyard.evaluation+json",
+        "application/vnd.modelyard.panel+json",
     }
+    assert bundle["application/vnd.modelyard.panel+json"] == {"title": "Evaluation"}
     assert bundle["text/plain"].startswith("Four folds.")
     [(_, image)] = [found for found in Tags(bundle["text/html"]).found if found[0] == "img"]
     assert "roc_auc from 0.88 to 0.92" in (image["alt"] or "")

@@ -138,7 +138,9 @@ function activate(
     ['deployments'],
     act('roll-back', {
       title: name => trans.__('Roll back %1?', name),
-      body: trans.__('From now on the control answers every request.'),
+      body: trans.__(
+        'From now on the control answers every request; where it does already, the one before it does.'
+      ),
       accept: trans.__('Roll Back')
     })
   );

@@ -5,6 +5,7 @@ import { launcherPlugin } from './launcherPlugin';
 import { modelPlugin } from './modelPlugin';
 import { notificationsPlugin } from './notificationsPlugin';
 import { runningPlugin } from './runningPlugin';
+import { savedPlugin } from './savedPlugin';
 import { statusPlugin } from './statusPlugin';
 import { yardPlugin } from './yardPlugin';
 
@@ -17,5 +18,6 @@ export default [
   statusPlugin,
   runningPlugin,
   notificationsPlugin,
-  cardPlugin
+  cardPlugin,
+  savedPlugin
 ];

@@ -57,11 +57,15 @@ export class YardModel implements IYardModel {
   }
 
   set settings(settings: IYardSettings) {
+    const before = this._settings.refreshSeconds;
     this._settings = settings;
-    this._poll.frequency = {
-      ...this._poll.frequency,
-      interval: 1000 * settings.refreshSeconds
-    };
+    if (settings.refreshSeconds !== before) {
+      this._poll.frequency = {
+        ...this._poll.frequency,
+        interval: 1000 * settings.refreshSeconds
+      };
+      void this._poll.refresh(); // else what waits already would wait as long as before
+    }
     this._changed.emit();
   }
 

@@ -8,10 +8,14 @@ from modelyard.progress import Tracker
 class _Bar:
     def __init__(self, title: str, total: int | None, unit: str) -> None:
         # here and not above: it looks for a notebook as it is imported, and then brings in ipywidgets
+        from IPython.display import display
         from tqdm.auto import tqdm
 
         layout = None if total else "{desc}: {elapsed}{postfix}"  # of what has no end, only the time is known
-        self._bar = tqdm(desc=title, total=total, unit=f" {unit}", leave=False, bar_format=layout)
+        drawn = any(each.__module__ == "tqdm.notebook" for each in tqdm.__mro__)
+        how = {"display": False} if drawn else {}
+        self._bar = tqdm(desc=title, total=total, unit=f" {unit}", leave=False, bar_format=layout, **how)
+        self._place = display(self._bar.container, display_id=True) if drawn else None
 
     def advance(self, steps: int = 1, note: str = "") -> None:
         if note:
@@ -22,6 +26,9 @@ class _Bar:
 
     def close(self) -> None:
         self._bar.close()
+        whole = self._bar.n >= (self._bar.total or 0)  # else it stays, in red
+        if self._place is not None and whole:  # a saved notebook would keep a widget that nobody has any more
+            self._place.update({}, raw=True)
 
 
 def notebook_tracker(title: str, total: int | None, unit: str) -> Tracker:
