@@ -12,7 +12,7 @@ import argparse
 import json
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -96,18 +96,14 @@ def _shown(result: Any, rounds: int) -> dict[str, Any]:
         sent.clear()
         panel.send = lambda content, buffers=None: sent.append(content)
         for key, value in _uses(panel):
-            took = _seconds(lambda use=(key, value): _use(panel, *use))
-            answers.setdefault(f"{key}={value}", []).append(took)
+            answers.setdefault(f"{key}={value}", []).append(_answered(panel, key, value))
     return {"paints_s": paints, "answers_s": answers, "bytes": first + len(json.dumps(sent))}
 
 
-def _use(panel: Any, key: str, value: Any) -> None:
-    panel._handle_custom_msg({"do": key, "value": value, "turn": 1}, [])
-
-
-def _seconds(work: Callable[[], None]) -> float:
+def _answered(panel: Any, key: str, value: Any) -> float:
+    """Return the seconds in which a panel answers what somebody does."""
     started = time.perf_counter()
-    work()
+    panel._handle_custom_msg({"do": key, "value": value, "turn": 1}, [])
     return time.perf_counter() - started
 
 
@@ -127,7 +123,9 @@ def _values(found: Mapping[str, Any]) -> dict[str, float | None]:
     for kind in ("evaluation", "study", "explanation", "dependence"):
         known = found[kind]
         values[f"{kind}_paint_ms"] = 1000 * statistics.median(known["paints_s"])
-        values[f"{kind}_answer_ms"] = 1000 * max(map(statistics.median, known["answers_s"].values()), default=0.0)
+        values[f"{kind}_answer_ms"] = 1000 * max(
+            map(statistics.median, known["answers_s"].values()), default=0.0
+        )
         values[f"{kind}_mb"] = known["bytes"] / 1e6
     return values
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from playwright.sync_api import Locator
@@ -21,14 +22,31 @@ def panel_of(notebook: NotebookPage, name: str) -> Locator:
 
 def looked_at(notebook: NotebookPage, panel: Locator, picture: str) -> None:
     """Take a picture of a panel in each theme, and let axe look at it there."""
-    for theme, wanted in THEMES.items():
-        notebook.page.evaluate(
-            "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", wanted
-        )
-        notebook.page.locator(f"body[data-jp-theme-name='{wanted}']").wait_for(state="attached")
-        notebook.page.wait_for_function("() => !document.querySelector('#jupyterlab-splash')")
-        SCREENSHOTS.mkdir(exist_ok=True)
-        panel.screenshot(path=SCREENSHOTS / f"{picture}-{theme}.png")
-        panel.evaluate("panel => panel.id ||= `panel-${Math.random().toString(36).slice(2)}`")
-        found = violations(notebook.page, f"#{panel.get_attribute('id')}")
+    all_looked_at(notebook, {picture: panel})
+
+
+def all_looked_at(notebook: NotebookPage, panels: Mapping[str, Locator]) -> None:
+    """Take a picture of each panel in each theme, by its name, that of the app and that of the theme; let axe look."""
+    app = "notebook" if "/notebooks/" in notebook.page.url else "lab"
+    SCREENSHOTS.mkdir(exist_ok=True)
+    identify = "panel => panel.id ||= `panel-${Math.random().toString(36).slice(2)}`"
+    ids = [panel.evaluate(identify) for panel in panels.values()]
+    for theme in _themes_from(notebook):
+        _put_on(notebook, THEMES[theme])
+        for picture, panel in panels.items():
+            panel.screenshot(path=SCREENSHOTS / f"{picture}-{app}-{theme}.png")
+        found = violations(notebook.page, ", ".join(f"#{each}" for each in ids))
         assert not found, found
+
+
+def _themes_from(notebook: NotebookPage) -> list[str]:
+    """Return the themes, that which is on first: to change it takes a second."""
+    now = notebook.page.locator("body").get_attribute("data-jp-theme-name")
+    return sorted(THEMES, key=lambda theme: THEMES[theme] != now)
+
+
+def _put_on(notebook: NotebookPage, theme: str) -> None:
+    change = "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })"
+    notebook.page.evaluate(change, theme)
+    notebook.page.locator(f"body[data-jp-theme-name='{theme}']").wait_for(state="attached")
+    notebook.page.wait_for_function("() => !document.querySelector('#jupyterlab-splash')")

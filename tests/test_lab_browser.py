@@ -461,6 +461,7 @@ def test_rolling_back_asks_first_and_the_earlier_bundle_answers_again(
     assert list(endpoint.predict(rows.head(20))) == [1 - each for each in before]
 
     cancer = item(yard_of(page), "cancer")
+    cancer.get_by_text("cancer:2, local").wait_for(timeout=20_000)
     cancer.get_by_role("button", name="Roll Back the Traffic: cancer").click()
     asked = page.locator(".jp-Dialog")
     asked.get_by_text("Roll back cancer?").wait_for()
@@ -471,6 +472,7 @@ def test_rolling_back_asks_first_and_the_earlier_bundle_answers_again(
     page.screenshot(path=SCREENSHOTS / "roll-back-dialog.png")
     asked.get_by_role("button", name="Roll Back").click()
     notification(page, "cancer: back from v2 to v1").wait_for(timeout=30_000)
+    cancer.get_by_text("cancer:1, local").wait_for(timeout=20_000)
     assert list(endpoint.predict(rows.head(20))) == list(before)
 
 

@@ -91,28 +91,21 @@ def compresses(notebook: nbformat.NotebookNode, project: Path) -> None:
 
 @pytest.mark.thorough
 @pytest.mark.parametrize(
-    ("name", "theme", "pictures", "says"),
+    ("name", "theme", "panels", "says"),
     [
         (
             "06_explain.ipynb",
             "Light",
-            {
-                "Attribution": 6,  # bars, every row and one column; two single rows; LIME's
-                "Partial_dependence": 3,
-                "Importance": 1,
-                "Interactions": 1,
-                "Counterfactuals": 1,
-                "Fairness": 4,
-            },
+            ("Explanation", "Dependence", "Importance", "Interactions", "Counterfactuals", "Fairness"),
             explains,
         ),
-        ("06b_compress_for_the_edge.ipynb", "Dark", {"Compression": 3}, compresses),
+        ("06b_compress_for_the_edge.ipynb", "Dark", ("Compression",), compresses),
     ],
 )
 def test_a_notebook_says_what_it_should_and_every_picture_is_drawn_and_has_words(
     name: str,
     theme: str,
-    pictures: dict[str, int],
+    panels: tuple[str, ...],
     says: Callable[[nbformat.NotebookNode, Path], None],
     project: Path,
     tmp_path: Path,
@@ -130,14 +123,14 @@ def test_a_notebook_says_what_it_should_and_every_picture_is_drawn_and_has_words
         notebook.execute("docmanager:save")
         drawn = {
             kind: notebook.page.get_by_role("region", name=kind, exact=True).get_by_role("img").all()
-            for kind in pictures
+            for kind in panels
         }
         words = [image.get_attribute("alt") for images in drawn.values() for image in images]
         widths = [
             image.evaluate("image => image.naturalWidth") for images in drawn.values() for image in images
         ]
     assert (seen.errors, seen.elsewhere, seen.complaints) == ([], [], [])
-    assert {kind: len(images) for kind, images in drawn.items()} == pictures
+    assert [kind for kind, images in drawn.items() if not images] == []
     assert all(words)
     assert min(widths) > 300
     says(nbformat.read(project / name, as_version=4), project)

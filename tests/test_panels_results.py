@@ -1,4 +1,4 @@
-"""The panels of evaluations, studies, explanations and compressions: what is sent at first, and what on demand."""
+"""The panels of results: what is sent at first, and what on demand."""
 
 from __future__ import annotations
 
@@ -6,30 +6,22 @@ import dataclasses
 import json
 import pickle
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from ipywidgets import Widget
-from sklearn.datasets import load_breast_cancer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.tree import DecisionTreeClassifier
 
+import shown_results as made
 from clusters import until
-from modelyard.compression import Compression, compress
-from modelyard.evaluation import Evaluation, cross_validate
-from modelyard.explanation import explain
-from modelyard.explanation.attribution import Attribution
-from modelyard.tuning import Study, tune
+from modelyard.evaluation import Evaluation
+from modelyard.tuning import tune
 from modelyard_widgets.panel import Panel
 from modelyard_widgets.showing import panel_mimebundle
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
-HOSTILE = "<img src=x onerror=alert(1)>"
-LOGISTIC = make_pipeline(StandardScaler(), LogisticRegression())
 
 
 @pytest.fixture(autouse=True)
@@ -38,48 +30,10 @@ def no_widget_stays() -> Iterator[None]:
     Widget.close_all()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def in_a_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("panels")
-        (folder / ".modelyard").mkdir()
-        patch.chdir(folder)
+    with made.in_a_folder_of_its_own(tmp_path_factory):
         yield
-
-
-@pytest.fixture(scope="module")
-def data() -> tuple[pd.DataFrame, pd.Series[Any]]:
-    X, y = load_breast_cancer(return_X_y=True, as_frame=True)
-    return X.iloc[:, :6], y
-
-
-@pytest.fixture(scope="module")
-def evaluation(in_a_folder: None, data: Any) -> Evaluation:
-    X, y = data
-    groups = np.where(X.index % 3 == 0, HOSTILE, "north")
-    return cross_validate(LOGISTIC, X, y, scoring=["roc_auc", "accuracy"], by=[groups])
-
-
-@pytest.fixture(scope="module")
-def study(in_a_folder: None, data: Any) -> Study:
-    space = "max_depth: int 1..12\nmin_samples_leaf: int 1..50 log\ncriterion: gini | entropy"
-    tree = DecisionTreeClassifier(random_state=0)
-    found = tune(tree, *data, space, method="random", trials=8, cv="stratified:3", prune=False)
-    assert isinstance(found, Study)
-    return found
-
-
-@pytest.fixture(scope="module")
-def attribution(in_a_folder: None, data: Any) -> Attribution:
-    found = explain(LOGISTIC.fit(*data), data[0], rows=range(40))
-    assert isinstance(found, Attribution)
-    return found
-
-
-@pytest.fixture(scope="module")
-def compression(in_a_folder: None, data: Any) -> Compression:
-    tree = DecisionTreeClassifier(random_state=0).fit(*data)
-    return compress(tree, *data, techniques=["pruning"], by=["mean radius"])
 
 
 class Reader:
@@ -125,10 +79,8 @@ def every(blocks: Any) -> Iterator[dict[str, Any]]:
             yield from every(tab["blocks"])
 
 
-def test_an_evaluation_shows_its_overview_and_sends_the_rest_when_it_is_opened(
-    evaluation: Evaluation,
-) -> None:
-    reader = Reader(evaluation)
+def test_an_evaluation_shows_its_overview_and_sends_the_rest_when_it_is_opened() -> None:
+    reader = Reader(made.evaluation())
     assert reader.tabs[:4] == ["Overview", "Folds", "Slices", "Curves"]
     assert len(reader.block("table")["rows"]) == 2
     assert not reader.has("further-0")
@@ -140,46 +92,26 @@ def test_an_evaluation_shows_its_overview_and_sends_the_rest_when_it_is_opened(
     assert reader.use("views", "Curves") < 50, "it is there already"
 
 
-def test_slices_are_shown_by_the_metric_that_is_chosen_and_their_names_are_text(
-    evaluation: Evaluation,
-) -> None:
-    reader = Reader(evaluation)
+def test_slices_are_shown_by_the_metric_that_is_chosen_and_their_names_are_text() -> None:
+    reader = Reader(made.evaluation())
     reader.use("views", "Slices")
     assert reader.block("slices-table")["columns"][2] == "roc_auc"
     reader.use("slices-metric", "accuracy")
     assert reader.block("slices-table")["columns"][2] == "accuracy"
-    assert any(HOSTILE in cell for row in reader.block("slices-table")["rows"] for cell in row)
+    assert any(made.HOSTILE in cell for row in reader.block("slices-table")["rows"] for cell in row)
     svg = reader.block("slices-picture")["svg"]
     assert "<img" not in svg
     assert "onerror" in svg
 
 
-def test_all_pictures_stand_in_where_there_is_no_kernel(evaluation: Evaluation) -> None:
-    markup = Reader(evaluation).bundle["text/html"]
+def test_all_pictures_stand_in_where_there_is_no_kernel() -> None:
+    markup = Reader(made.evaluation()).bundle["text/html"]
     assert markup.count('<img src="data:image/svg+xml') == 5
-    assert HOSTILE not in markup
+    assert made.HOSTILE not in markup
 
 
-def many_trials(study: Study, count: int = 2000) -> Study:
-    rng = np.random.default_rng(0)
-    trials = pd.DataFrame(
-        {
-            "number": range(count),
-            "state": "COMPLETE",
-            "value": rng.normal(0.9, 0.02, count),
-            "seconds": 0.1,
-            "reason": "",
-            "folds": 3,
-            "params_max_depth": rng.integers(1, 13, count),
-            "params_min_samples_leaf": rng.integers(1, 51, count),
-            "params_criterion": pd.Series(rng.choice(["gini", "entropy"], count), dtype=object),
-        }
-    )
-    return dataclasses.replace(study, trials=trials)
-
-
-def test_a_study_of_2000_trials_stays_small_on_the_wire(study: Study) -> None:
-    reader = Reader(many_trials(study))
+def test_a_study_of_2000_trials_stays_small_on_the_wire() -> None:
+    reader = Reader(made.study_of_many_trials())
     assert reader.bytes_at_first < 2_000_000
     for label in ("Parallel coordinates", "Slices", "Trials"):
         assert reader.use("views", label) < 300_000, label
@@ -189,8 +121,8 @@ def test_a_study_of_2000_trials_stays_small_on_the_wire(study: Study) -> None:
     assert "The last 300 of 2000" in reader.block("trials-told")["text"]
 
 
-def test_the_importance_of_parameters_is_measured_when_it_is_asked_for(study: Study) -> None:
-    reader = Reader(study)
+def test_the_importance_of_parameters_is_measured_when_it_is_asked_for() -> None:
+    reader = Reader(made.study())
     reader.use("views", "Importance")
     until(lambda: reader.has("importance-told"), what="PED-ANOVA")
     assert "PED-ANOVA on 8 trials" in reader.block("importance-told")["text"]
@@ -200,20 +132,25 @@ def test_the_importance_of_parameters_is_measured_when_it_is_asked_for(study: St
     assert "max_depth" in reader.block("importance-picture")["alt"]
 
 
-def test_trials_that_are_all_alike_are_refused_in_words(study: Study) -> None:
-    same = study.trials.assign(value=0.9)
-    reader = Reader(dataclasses.replace(study, trials=same))
+def test_trials_that_are_all_alike_are_refused_in_words() -> None:
+    same = made.study().trials.assign(value=0.9)
+    reader = Reader(dataclasses.replace(made.study(), trials=same))
     reader.use("fanova", True)
     until(lambda: not reader.panel.busy, what="the end of it")
     assert reader.block("told")["tone"] in ("good", "error")  # an evaluator may find an even share
     assert "Traceback" not in reader.block("told")["text"]
 
 
-def test_a_study_that_runs_is_steered_from_its_panel_and_ends_as_a_study(
-    in_a_folder: None, data: Any
-) -> None:
-    tree = DecisionTreeClassifier(random_state=0)
-    run = tune(tree, *data, "max_depth: int 1..200", method="random", trials=180, cv="stratified:3", bg=True)
+def test_a_study_that_runs_is_steered_from_its_panel_and_ends_as_a_study() -> None:
+    run = tune(
+        made.TREE,
+        *made.data(),
+        "max_depth: int 1..200",
+        method="random",
+        trials=180,
+        cv="stratified:3",
+        bg=True,
+    )
     reader = Reader(run)
     try:
         reader.use("pause", True)
@@ -238,8 +175,8 @@ def test_a_study_that_runs_is_steered_from_its_panel_and_ends_as_a_study(
             run.stop(now=True)
 
 
-def test_an_explanation_follows_the_column_the_row_and_the_answer(attribution: Attribution) -> None:
-    reader = Reader(attribution)
+def test_an_explanation_follows_the_column_the_row_and_the_answer() -> None:
+    reader = Reader(made.attribution())
     assert reader.tabs == ["Importance", "All rows", "One column", "One row"]
     for label in reader.tabs[1:]:
         reader.use("views", label)
@@ -254,11 +191,11 @@ def test_an_explanation_follows_the_column_the_row_and_the_answer(attribution: A
     assert reader.block("row-picture")["alt"].startswith("Row 7 for 0: ")
 
 
-def test_an_explanation_of_100000_rows_stays_small_and_says_what_is_drawn(attribution: Attribution) -> None:
+def test_an_explanation_of_100000_rows_stays_small_and_says_what_is_drawn() -> None:
     count, rng = 100_000, np.random.default_rng(0)
-    columns = list(attribution.columns)
+    columns = list(made.attribution().columns)
     large = dataclasses.replace(
-        attribution,
+        made.attribution(),
         values=rng.normal(size=(count, len(columns), 2)),
         answers=np.zeros((count, 2)),
         data=pd.DataFrame(rng.normal(size=(count, len(columns))), columns=columns),
@@ -273,14 +210,14 @@ def test_an_explanation_of_100000_rows_stays_small_and_says_what_is_drawn(attrib
     assert reader.block("row-picture")["alt"].startswith("Row 54321 ")
 
 
-def test_a_candidate_that_is_picked_says_what_changes_and_for_whom(compression: Compression) -> None:
-    reader = Reader(compression)
+def test_a_candidate_that_is_picked_says_what_changes_and_for_whom() -> None:
+    reader = Reader(made.compression())
     rows = reader.block("table")["rows"]
     chosen = reader.block("table")["chosen"]
     assert rows[chosen][0] == "chosen"
     original = next(place for place, row in enumerate(rows) if row[1] == "original")
     if chosen != original:
-        assert len(reader.block("change-slices")["rows"]) == len(compression.slices)
+        assert len(reader.block("change-slices")["rows"]) == len(made.compression().slices)
     reader.use("pick", original)
     assert "nothing changes" in reader.block("change-same")["text"]
     other = next(place for place in range(len(rows)) if place not in (chosen, original))
@@ -289,17 +226,103 @@ def test_a_candidate_that_is_picked_says_what_changes_and_for_whom(compression: 
     assert "square: picked" in reader.block("picture")["svg"]
 
 
-def test_counterfactuals_and_dependence_show_one_at_a_time(in_a_folder: None, data: Any) -> None:
-    model = LOGISTIC.fit(*data)
-    changed = Reader(explain(model, data[0], method="counterfactual", rows=[0, 1]))
+def test_counterfactuals_and_dependence_show_one_at_a_time() -> None:
+    changed = Reader(made.counterfactuals())
     changed.use("row", "1")
     assert changed.block("change-1")["columns"] == ["column", "from", "to"]
-    curves = Reader(explain(model, data[0], method="pdp", columns="mean area,mean radius"))
+    curves = Reader(made.dependence())
     curves.use("column", "mean area")
     assert curves.block("picture")["title"] == "Dependence on mean area"
 
 
-def test_a_result_of_another_version_is_told_of_in_one_line(evaluation: Evaluation) -> None:
+def test_a_comparison_shows_the_best_its_pairs_and_the_models_side_by_side() -> None:
+    reader = Reader(made.comparison())
+    assert reader.tabs == ["Overview", "Pairs", "Metrics", "Folds", "Slices"]
+    best, ahead, p = reader.block("figures")["figures"]
+    [nearest] = made.comparison().pairs.query("a == 'logistic' and b == 'neighbours'").itertuples()
+    assert best["label"] == "roc_auc of logistic"
+    assert (ahead["label"], ahead["value"]) == ("Less neighbours, the next", f"{nearest.difference:.4g}")
+    assert ahead["note"] == f"95 %: {nearest.ci_low:.4g} to {nearest.ci_high:.4g}"
+    assert p["note"] == ("the data cannot tell" if nearest.verdict == "cannot tell" else "logistic is better")
+    assert not reader.has("pair-picture")
+    for label in reader.tabs[1:]:
+        assert reader.use("views", label) < 100_000, label
+    assert reader.block("metric-picture")["alt"].startswith("Scores of each model in each fold")
+    assert reader.block("metric-table")["columns"][1] == "accuracy"
+    reader.use("pick", 1)
+    assert "roc_auc of logistic less that of neighbours" in reader.block("pair-picture")["alt"]
+    reader.use("metric:Folds", "accuracy")
+    assert reader.block("folds")["columns"] == ["fold", "logistic", made.HOSTILE, "neighbours"]
+    scores = made.comparison().evaluations["neighbours"].scores["accuracy"]
+    assert [row[3] for row in reader.block("folds")["rows"]] == [f"{score:.4g}" for score in scores]
+    assert len(reader.block("slices")["rows"]) == 4
+
+
+def test_two_models_are_one_pair_which_the_overview_draws() -> None:
+    whole = made.comparison()
+    two = {name: whole.evaluations[name] for name in ("logistic", "neighbours")}
+    pairs = whole.pairs.query("a == 'logistic' and b == 'neighbours'")
+    reader = Reader(dataclasses.replace(whole, evaluations=two, pairs=pairs))
+    assert "Pairs" not in reader.tabs
+    assert "roc_auc of logistic less that of neighbours" in reader.block("pair-picture")["alt"]
+
+
+def test_interactions_are_those_of_the_column_that_is_chosen_and_say_how_a_pair_is_drawn() -> None:
+    reader = Reader(made.interactions())
+    assert len(reader.block("table")["rows"]) == 3
+    reader.use("column", "mean texture")
+    rows = reader.block("table")["rows"]
+    assert [("mean texture" in row) for row in rows] == [True, True]
+    reader.use("pick", 1)
+    one, other = rows[1][:2]
+    assert reader.block("table")["chosen"] == 1
+    assert reader.block("pair-title")["text"] == f"{one} and {other}"
+    called: dict[str, Any] = {}
+    modelyard = SimpleNamespace(explain=lambda *given, **how: called.update(how))
+    eval(reader.block("pair-call")["text"], {"modelyard": modelyard, "model": 0, "X": 0})  # ours, of above
+    curves = made.explained(**called)
+    assert "Mean probability" in Reader(curves).block("picture")["alt"]
+
+
+def test_fairness_shows_one_measure_of_one_column_and_says_who_is_at_which_end() -> None:
+    fairness = made.fairness()
+    reader = Reader(fairness)
+    assert reader.tabs == ["Groups", "All measures"]
+    assert sum(block["type"] == "picture" for block in every(reader.panel.blocks)) == 1
+    reader.use("by", "clinic")
+    reader.use("measure", "true positive rate")
+    [line] = fairness.disparities.query("by == 'clinic' and metric == 'true positive rate'").itertuples()
+    words = reader.block("measure-words")["text"]
+    assert words.startswith(f"Of those that are 1 it finds the fewest in {line.lowest} (")
+    assert f"the most in {line.highest} (" in words
+    assert "depends on whether 1 is what one wishes for" in words
+    assert reader.block("measure-figures")["figures"][0]["value"] == f"{line.difference:.4g}"
+    assert made.HOSTILE in words
+    svg = reader.block("measure-picture")["svg"]
+    assert "<img" not in svg
+    assert "onerror" in svg
+    groups = reader.block("measure-groups")["rows"]
+    assert {row[0] for row in groups} == {line.lowest, line.highest}
+    reader.use("views", "All measures")
+    assert len(reader.block("table")["rows"]) == len(fairness.disparities)
+
+
+def test_groups_that_cannot_be_compared_are_told_of_in_words() -> None:
+    fairness = made.fairness()
+    few = fairness.disparities.copy()
+    unknown = (few["by"] == "clinic") & (few["metric"] == "accuracy")
+    few.loc[unknown, few.columns[4:]] = np.nan
+    few.loc[unknown, ["lowest", "highest"]] = "–"
+    reader = Reader(dataclasses.replace(fairness, disparities=few))
+    reader.use("by", "clinic")
+    reader.use("measure", "accuracy")
+    assert "they are not compared" in reader.block("measure-words")["text"]
+    assert not reader.has("measure-picture")
+    assert len(reader.block("measure-groups")["rows"]) == 2
+
+
+def test_a_result_of_another_version_is_told_of_in_one_line() -> None:
+    evaluation = made.evaluation()
     older = pickle.loads(pickle.dumps(evaluation))
     del older.__dict__["pictures"]
     assert panel_mimebundle(older)["text/plain"].startswith(

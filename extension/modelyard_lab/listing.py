@@ -86,9 +86,13 @@ def deployed(yard: Yard, record: Record, seen: Seen) -> dict[str, Any]:
     """Return how a deployment does, and who answers for it."""
     told, payload = seen.health(record.name), record.payload
     policy = policy_of(yard, record.name)
+    bundle, target = _word(payload.get("bundle")), _word(payload.get("target"))
+    if policy is not None:  # the record has what was deployed, which another may have followed
+        bundle = policy.variants[policy.control].tag
     return {
-        "bundle": _word(payload.get("bundle")),
-        "target": _word(payload.get("target")),
+        "summary": ", ".join(filter(None, (bundle, target))),
+        "bundle": bundle,
+        "target": target,
         "url": _word(payload.get("url")),
         "desired": _word(payload.get("desired")),
         "health": told.health,

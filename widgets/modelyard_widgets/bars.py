@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from modelyard.progress import Tracker
 
 
@@ -13,9 +15,9 @@ class _Bar:
 
         layout = None if total else "{desc}: {elapsed}{postfix}"  # of what has no end, only the time is known
         drawn = any(each.__module__ == "tqdm.notebook" for each in tqdm.__mro__)
-        how = {"display": False} if drawn else {}
-        self._bar = tqdm(desc=title, total=total, unit=f" {unit}", leave=False, bar_format=layout, **how)
-        self._place = display(self._bar.container, display_id=True) if drawn else None
+        how: dict[str, Any] = {"display": False} if drawn else {}
+        bar: Any = tqdm(desc=title, total=total, unit=f" {unit}", leave=False, bar_format=layout, **how)
+        self._bar, self._place = bar, display(bar.container, display_id=True) if drawn else None
 
     def advance(self, steps: int = 1, note: str = "") -> None:
         if note:

@@ -11,8 +11,6 @@ from modelyard_widgets.dependence_charts import (
     counterfactuals_chart,
     dependence_chart,
     dependence_pictures,
-    fairness_chart,
-    fairness_pictures,
     importance_chart,
     interactions_chart,
 )
@@ -30,6 +28,7 @@ from modelyard_widgets.drawing import (
 )
 from modelyard_widgets.evaluation_charts import evaluation_chart, evaluation_pictures
 from modelyard_widgets.explanation_charts import attribution_chart, attribution_pictures
+from modelyard_widgets.fairness_charts import fairness_chart, fairness_pictures
 from modelyard_widgets.study_charts import study_chart
 
 __all__ = ["Picture", "chart", "evaluation_chart", "further_charts", "study_chart", "traffic_chart"]

@@ -1,4 +1,4 @@
-"""The pictures of how a model depends on its columns: their worth, curves and pairs, what flips an answer, groups."""
+"""The pictures of how a model depends on its columns: their worth, curves and pairs, and what flips an answer."""
 
 from __future__ import annotations
 
@@ -368,63 +368,3 @@ def _way(before: Any, after: Any) -> str:
     if not numbers:
         return "another value"
     return "raised" if after > before else "lowered"
-
-
-def fairness_chart(payload: Mapping[str, Any]) -> Picture | None:
-    """Draw the measure in which the groups differ most, group by group with its 95 % interval."""
-    ranked = _apart(payload)
-    return _groups(payload, ranked[0]) if ranked else None
-
-
-def fairness_pictures(payload: Mapping[str, Any]) -> list[Picture]:
-    """Draw the other measures, those first in which the groups differ more."""
-    return [_groups(payload, line) for line in _apart(payload)[1:]]
-
-
-def _apart(payload: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    known = [line for line in payload["disparities"] if line["difference"] is not None]
-    return sorted(known, key=lambda line: -(line["difference_low"] or 0))
-
-
-def _groups(payload: Mapping[str, Any], line: Mapping[str, Any]) -> Picture:
-    by, metric = line["by"], line["metric"]
-    groups = [
-        {**group, "label": f"{group['group']} ({group['rows']})"}
-        for group in payload["groups"]
-        if group["by"] == by and group["metric"] == metric and group["value"] is not None
-    ]
-    ends = finite([group[end] for group in groups for end in ("value", "ci_low", "ci_high")])
-    y: Spec = {
-        "field": "label",
-        "type": "nominal",
-        "sort": [group["label"] for group in groups],
-        "axis": _NAMES,
-    }
-    x: Spec = {"type": "quantitative", "title": metric, "axis": {"tickCount": 6}}
-    x["scale"] = {"domain": domain(ends), "nice": True, "zero": False}
-    spec: Spec = {
-        "width": WIDTH,
-        "height": 26 * len(groups),
-        "encoding": {"y": y},
-        "layer": [
-            {
-                "data": {"values": [group for group in groups if group["ci_low"] is not None]},
-                "mark": {"type": "bar", "height": 12, "color": ORANGE, "opacity": 0.4, "cornerRadius": 2},
-                "encoding": {"x": {**x, "field": "ci_low"}, "x2": {"field": "ci_high"}},
-            },
-            {
-                "data": {"values": groups},
-                "mark": {"type": "point", "filled": True, "size": 70, "color": BLUE, "opacity": 1},
-                "encoding": {"x": {**x, "field": "value"}},
-            },
-        ],
-        "title": {"text": "dot: one group (rows) · band: 95 % interval; none for too few rows", **KEY},
-    }
-    title = f"{metric[0].upper()}{metric[1:]} by {by}"
-    if not line["difference"]:
-        return drawn(spec, f"{title}: no difference between {len(groups)} groups.", title)
-    low, high = line["difference_low"], line["difference_high"]
-    sure = "" if None in (low, high) else f" (95 % {number(low)} to {number(high)})"
-    apart = f"{number(line['difference'])} apart{sure}"
-    alt = f"{title}: lowest for {line['lowest']}, highest for {line['highest']}, {apart}."
-    return drawn(spec, alt, title)

@@ -19,6 +19,9 @@ _PANELS: dict[str, tuple[str, str]] = {
     "deployment": ("endpoint_panel", "deployment_panel"),
     "plan": ("plan_panel", "plan_panel"),
     "traffic": ("traffic_panel", "traffic_panel"),
+    "comparison": ("comparison_panel", "comparison_panel"),
+    "fairness": ("fairness_panel", "fairness_panel"),
+    "interactions": ("interactions_panel", "interactions_panel"),
     "attribution": ("explanation_panel", "attribution_panel"),
     "compression": ("compression_panel", "compression_panel"),
     "counterfactuals": ("explanation_panel", "counterfactuals_panel"),
@@ -27,6 +30,9 @@ _PANELS: dict[str, tuple[str, str]] = {
     "study": ("study_panel", "study_panel"),
     "study-run": ("study_run_panel", "study_run_panel"),
 }
+
+#: By which the Lab extension knows a panel: where the kernel that had it is gone, it shows the HTML instead.
+PANEL = "application/vnd.modelyard.panel+json"
 
 
 @dataclass(frozen=True)
@@ -90,8 +96,10 @@ def panel_mimebundle(result: Result, include: object = None, exclude: object = N
         data["text/html"] += _image(shown.picture)
     for each in shown.further:
         data["text/html"] += f"<p>{html.escape(each.title)}</p>{_image(each)}"
-    view = _panel(shown)._repr_mimebundle_()
-    return {**(view[0] if view else {}), **data}
+    panel = _panel(shown)
+    if view := panel._repr_mimebundle_():
+        return {PANEL: {"title": panel.title}, **view[0], **data}
+    return data
 
 
 def showing(result: Result) -> Showing:

@@ -90,7 +90,7 @@ class Comparison(Result):
                 rows.append((*line, "–", "–", "–", "best mean"))
             else:
                 interval = f"{number(row.low)} to {number(row.high)}" if row.low == row.low else "–"
-                rows.append((*line, number(row.difference), interval, _p(row.p), row.verdict))
+                rows.append((*line, number(row.difference), interval, p_text(row.p), row.verdict))
         return Table(
             ("model", self.metric, "95 % interval", f"{self.best} less it", "95 % interval", "p", "better"),
             tuple(rows),
@@ -146,7 +146,7 @@ class Comparison(Result):
             )
         ways = []
         if row.rows_needed == row.rows_needed:
-            ways.append(f"about {_round(row.rows_needed)} rows")
+            ways.append(f"about {rounded_up(row.rows_needed)} rows")
         if row.folds_needed == row.folds_needed:
             ways.append(f"about {int(row.folds_needed)} folds of these rows (type cv='repeated')")
         if not ways:
@@ -304,27 +304,27 @@ def _evidence(row: _Against) -> str:
     )
 
 
-def _p(value: float) -> str:
-    """Return a p value with two digits, as people read it.
+def p_text(value: float | None) -> str:
+    """Return a p value with two digits, as people read it; a dash where there is none.
 
-    >>> _p(0.04321), _p(0.00001), _p(1.0)
+    >>> p_text(0.04321), p_text(0.00001), p_text(1.0)
     ('0.043', '<0.001', '1')
     """
-    if value != value:
+    if value is None or value != value:
         return "–"
     return "<0.001" if value < 0.001 else f"{value:.2g}"
 
 
 def _p_is(value: float, *, several: bool = False) -> str:
     """Return a p value as part of a sentence; the greatest of several bounds them all."""
-    text = _p(value)
+    text = p_text(value)
     return f"p < {text[1:]}" if text.startswith("<") else f"p {'≤' if several else '='} {text}"
 
 
-def _round(value: float) -> str:
-    """Return a number of rows with two digits.
+def rounded_up(value: float) -> str:
+    """Return a number of rows, or of folds, with two digits.
 
-    >>> _round(12345.0)
+    >>> rounded_up(12345.0)
     '13,000'
     """
     digits = max(0, math.floor(math.log10(value)) - 1)

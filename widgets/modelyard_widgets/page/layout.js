@@ -1,4 +1,4 @@
-import { hold, make, uniqueId } from "./dom.js";
+import { hold, keepKeys, make, uniqueId } from "./dom.js";
 
 /** @import { Context, Drawer, Tab } from "./types.js" */
 
@@ -82,6 +82,7 @@ function drawTab({ key: name, label }, held, key, context) {
   panel.id = uniqueId();
   tab.setAttribute("role", "tab");
   tab.setAttribute("aria-controls", panel.id);
+  keepKeys(tab);
   panel.setAttribute("role", "tabpanel");
   panel.setAttribute("aria-labelledby", tab.id);
   panel.tabIndex = 0;

@@ -65,6 +65,7 @@ export const table = {
     // a wide table scrolls by itself, by keyboard too
     const frame = make("div", "scroll");
     frame.tabIndex = 0;
+    keepKeys(frame);
     frame.setAttribute("role", "group");
     frame.setAttribute("aria-label", title);
     frame.append(node);

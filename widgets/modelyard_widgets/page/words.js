@@ -1,4 +1,4 @@
-import { hold, make } from "./dom.js";
+import { hold, keepKeys, make } from "./dom.js";
 
 /** @import { Drawer, Figure } from "./types.js" */
 
@@ -90,6 +90,7 @@ export const code = {
     const node = make("div", "code");
     const shown = make("pre", "code-text", block.text);
     shown.tabIndex = 0; // it scrolls by itself
+    keepKeys(shown);
     shown.setAttribute("role", "group");
     shown.setAttribute("aria-label", block.label ?? "Code");
     const copy = make("button", "button", "Copy");
