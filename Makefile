@@ -86,6 +86,8 @@ check: $(VENV)/.dev extension/node_modules/.package-lock.json ## lint, types, im
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/lint-imports
 	cd extension && npx --no-install tsc --noEmit && npm run --silent check:widgets
 
+# Only these are imported for the tests that want the machine for themselves: to import all takes half a minute.
+ALONE = $(shell grep -l 'mark\.alone' tests/test_*.py)
 # Several processes on few cores: threads of one that wait by spinning take the time of another.
 ONE_THREAD = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
@@ -95,13 +97,13 @@ test: check $(LABEXTENSION) chromium postgresql env-mlflow env-triton ## everyth
 	$(BIN)/python -m pytest --doctest-modules --import-mode=prepend -q kernel_magics/modelyard templates/modelyard_runtime \
 	  --ignore=kernel_magics/modelyard/engines/ray_cluster.py
 	$(ONE_THREAD) $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not alone and not thorough"; others=$$?; \
-	  $(BIN)/python -m pytest -m "alone and not thorough" && exit $$others
+	  $(BIN)/python -m pytest -m "alone and not thorough" $(ALONE) && exit $$others
 
 # Whoever changes what these vary, or is about to release, runs them: with them the tests take longer than an hour.
 .PHONY: test-thorough
 test-thorough: $(LABEXTENSION) chromium postgresql env-mlflow containers env-targets env-tflite test-torch test-ray ## further cases of what the other tests cover; torch; Ray
 	$(ONE_THREAD) $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "thorough and not alone" tests tests/targets
-	$(BIN)/python -m pytest -m "thorough and alone" tests
+	$(BIN)/python -m pytest -m "thorough and alone" $(ALONE)
 
 # Tools that do not live beside the others have an environment of their own; pip finds torch's CPU wheel, uv does not look for it.
 .env-torch/.done: requirements-dev.lock tests/environments/torch.txt | $(BIN)/uv

@@ -135,12 +135,17 @@ def test_a_share_is_set_with_the_slider_and_rolled_back(notebook: NotebookPage) 
     )
 
 
-def test_a_plan_is_rehearsed_applied_and_undone(notebook: NotebookPage) -> None:
+@pytest.mark.thorough
+def test_a_plan_is_rehearsed(notebook: NotebookPage) -> None:
     panel = panel_of(notebook, "Plan for local")
-    looked_at(notebook, panel, "panel-plan")
     panel.get_by_role("button", name="Rehearse").click()
     expect(panel.get_by_role("heading", name="Rehearsal")).to_be_visible(timeout=90_000)
     looked_at(notebook, panel, "panel-rehearsed")
+
+
+def test_a_plan_is_applied_and_undone(notebook: NotebookPage) -> None:
+    panel = panel_of(notebook, "Plan for local")
+    looked_at(notebook, panel, "panel-plan")
     panel.get_by_role("button", name="Apply").click()
     expect(panel.get_by_role("button", name="Undo")).to_be_enabled(timeout=90_000)
     assert modelyard.deployment("other").status().health == "ready"

@@ -327,11 +327,12 @@ def counterfactuals_chart(payload: Mapping[str, Any]) -> Picture | None:
         if counts[column][way]
     ]
     rows = len({change["row"] for change in first})
+    most = max(sum(by_way.values()) for by_way in counts.values())
     x: Spec = {
         "field": "rows",
         "type": "quantitative",
         "title": "rows",
-        "axis": {"tickMinStep": 1, "tickCount": 6},
+        "axis": {"values": [*range(0, most + 1, -(-most // 6) or 1)], "format": "d"},
     }
     spec: Spec = {
         "data": {"values": bars},
