@@ -69,6 +69,8 @@ def running(argv: list[str], log: Path, **options: Any) -> Iterator[subprocess.P
 @contextmanager
 def dask_cluster(folder: Path, workers: int = 2) -> Iterator[str]:
     """Run a Dask scheduler and workers of one thread, each under a nanny that starts it again; yield host:port."""
+    from distributed import Client  # here and not above: not all who use this module have it
+
     port = free_port()
     scheduler = [
         "distributed.cli.dask_scheduler",
@@ -89,6 +91,10 @@ def dask_cluster(folder: Path, workers: int = 2) -> Iterator[str]:
         running([sys.executable, "-m", *worker], log, cwd=folder, env=environment),
     ):
         until(lambda: listens(port), what=f"the scheduler's port ({log})")
+        with Client(f"tcp://127.0.0.1:{port}", timeout=30, set_as_default=False) as client:
+            client.wait_for_workers(
+                workers, timeout=60
+            )  # else the first job is given to those that are there
         yield f"127.0.0.1:{port}"
 
 

@@ -326,8 +326,8 @@ def test_many_rows_are_drawn_as_bars_a_swarm_and_a_dependence(cancer: Attributio
     assert f"What {first} adds for 1" in dependence.alt
     shapes = ElementTree.fromstring(swarm.svg).iter(f"{SVG}path")
     dots = [each for each in shapes if "A" in each.get("d", "") and each.get("transform")]
-    assert len(dots) == 67 * 12, "every third of 200 rows"
-    assert "dot: one row of 3" in swarm.svg
+    assert len(dots) == 40 * 12, "every fifth of 200 rows"
+    assert "dot: one row of 5" in swarm.svg
 
 
 def test_one_row_is_drawn_as_a_waterfall_that_says_where_it_ends() -> None:
