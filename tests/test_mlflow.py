@@ -82,6 +82,7 @@ def _pairs(run: dict[str, Any], kind: str) -> dict[str, Any]:
     return {each["key"]: each["value"] for each in run["data"].get(kind, ())}
 
 
+@pytest.mark.thorough
 @needs_server
 def test_an_evaluation_becomes_a_run_with_every_fold(data: Any, server: str, experiment: str) -> None:
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.5))

@@ -126,6 +126,7 @@ min_samples_leaf: int 1..40
 """
 
 
+@pytest.mark.thorough
 def test_the_endpoint_outlives_its_kernel_and_the_next_one_finds_it(project: Path) -> None:
     with kernel(project) as first:
         first.run(SETUP + "model.fit(X, y)")

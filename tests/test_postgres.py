@@ -162,6 +162,7 @@ def test_kernels_of_two_projects_share_a_study_without_repeating_a_point(
     assert len({trial.user_attrs[OWNER]["pid"] for trial in trials}) == 2
 
 
+@pytest.mark.thorough
 def test_a_killed_kernel_is_resumed_without_loss_or_repeats(quick: Any, url: str) -> None:
     process = _started(url, "killed")
     until(

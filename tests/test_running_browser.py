@@ -64,7 +64,7 @@ def lab(place: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         yield served
 
 
-@pytest.fixture(scope="module", params=["lab", "notebook"])
+@pytest.fixture(scope="module", params=[pytest.param("lab", marks=pytest.mark.thorough), "notebook"])
 def notebook(
     browser: Browser, lab: Lab, place: Path, request: pytest.FixtureRequest
 ) -> Iterator[NotebookPage]:

@@ -92,6 +92,7 @@ def test_the_old_token_is_refused_after_a_rotation(deployment: Deployment) -> No
     assert asked.status_code == 401
 
 
+@pytest.mark.thorough
 def test_a_replacement_is_taken_back_at_the_same_url(deployment: Deployment) -> None:
     other = RandomForestClassifier(5, random_state=1).fit(X, y)
     second = modelyard.package(other, X, y, name="cancer")
@@ -107,6 +108,7 @@ def test_a_replacement_is_taken_back_at_the_same_url(deployment: Deployment) -> 
     assert abs(back.predict_proba(X) - MODEL.predict_proba(X)).max() < 1e-5
 
 
+@pytest.mark.thorough
 def test_bentomls_door_answers_likewise_and_has_its_pages(bundle: Bundle) -> None:
     made = modelyard.deploy(bundle, to="container", name="paged", engine="podman", door="bentoml", **OPTIONS)
     assert isinstance(made, Deployment)

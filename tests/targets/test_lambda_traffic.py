@@ -121,6 +121,7 @@ def test_a_tenth_of_the_requests_reaches_the_canary_by_two_calls_and_undo_leaves
     assert boto3.client("lambda").list_functions()["Functions"] == []
 
 
+@pytest.mark.thorough
 def test_what_somebody_changes_in_aws_is_shown_and_not_overwritten(
     variants: Deployment, cloud: LambdaCloud
 ) -> None:
