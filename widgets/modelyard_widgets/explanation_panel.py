@@ -36,12 +36,12 @@ def attribution_panel(shown: Showing) -> Panel:
 
 
 class _AttributionViews:
-    """What is shown of the values of many rows, for one output at a time."""
+    """What is shown of the values of many rows; one column, and one row, for the output that is chosen beside it."""
 
     def __init__(self, shown: Showing, result: Attribution) -> None:
         self._shown, self._result = shown, result
         self._rows = RowChoice(result.rows.tolist())
-        self._output = result.shown_output
+        self._column_of = self._row_of = result.shown_output
         self._column = str(result.importance.index[0])
         self._place = 0
 
@@ -66,11 +66,15 @@ class _AttributionViews:
             panel.show(self._waterfall())
             panel.tell("")
 
-        def output(name: Any) -> None:
-            self._output = self._result.outputs.index(str(name))
-            panel.show(self._dependence(), self._waterfall())
+        def column_of(output: Any) -> None:
+            self._column_of = self._result.outputs.index(str(output))
+            panel.show(self._dependence())
 
-        for key, act in {"column": column, "row": row, "column-of": output, "row-of": output}.items():
+        def row_of(output: Any) -> None:
+            self._row_of = self._result.outputs.index(str(output))
+            panel.show(self._waterfall())
+
+        for key, act in {"column": column, "row": row, "column-of": column_of, "row-of": row_of}.items():
             panel.does(key, act)
         return views.fill(panel)
 
@@ -84,24 +88,28 @@ class _AttributionViews:
     def _columns(self) -> list[Block]:
         names = [str(name) for name in self._result.importance.index]
         return [
-            controls("columns", choice("column", "Column", names, self._column), *self._of("column-of")),
+            controls(
+                "columns",
+                choice("column", "Column", names, self._column),
+                *self._of("column-of", self._column_of),
+            ),
             self._dependence(),
             *self._told_of_sample("column-told"),
         ]
 
     def _one_row(self) -> list[Block]:
-        return [controls("rows", self._rows.control(), *self._of("row-of")), self._waterfall()]
+        return [controls("rows", self._rows.control(), *self._of("row-of", self._row_of)), self._waterfall()]
 
-    def _of(self, key: str) -> list[Any]:
+    def _of(self, key: str, output: int) -> list[Any]:
         outputs = self._result.outputs
-        return [choice(key, "Answer", outputs, outputs[self._output])] if len(outputs) > 1 else []
+        return [choice(key, "Answer", outputs, outputs[output])] if len(outputs) > 1 else []
 
-    def _payload(self) -> dict[str, Any]:
-        return {**self._shown.payload, "shown": self._result.outputs[self._output]}
+    def _payload(self, output: int) -> dict[str, Any]:
+        return {**self._shown.payload, "shown": self._result.outputs[output]}
 
     def _dependence(self) -> Block:
-        [points] = self._result.points(self._output, [self._column])
-        drawing = value_picture(self._payload(), points)
+        [points] = self._result.points(self._column_of, [self._column])
+        drawing = value_picture(self._payload(self._column_of), points)
         if drawing is None:
             return stack(
                 "column-shown", [text("column-none", f"{self._column} is null in all of these rows.")]
@@ -109,7 +117,7 @@ class _AttributionViews:
         return stack("column-shown", [picture("column-picture", drawing)])
 
     def _waterfall(self) -> Block:
-        fall = self._result.waterfall(self._place, self._output)
+        fall = self._result.waterfall(self._place, self._row_of)
         shown = [
             figure(
                 f"Answer for {fall['output']}" if len(self._result.outputs) > 1 else "Answer",
@@ -118,7 +126,7 @@ class _AttributionViews:
             ),
             figure("Base value", number(fall["base"]), "the mean of the background"),
         ]
-        drawing = waterfall_picture({**self._payload(), "waterfall": fall})
+        drawing = waterfall_picture({**self._payload(self._row_of), "waterfall": fall})
         return stack("row-shown", [figures("row-figures", shown), picture("row-picture", drawing)])
 
     def _told_of_sample(self, key: str) -> list[Block]:
