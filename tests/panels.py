@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from playwright.sync_api import Locator
+from playwright.sync_api import Locator, Page
 
 from accessibility import violations
 from browser import NotebookPage
@@ -32,7 +32,7 @@ def all_looked_at(notebook: NotebookPage, panels: Mapping[str, Locator]) -> None
     identify = "panel => panel.id ||= `panel-${Math.random().toString(36).slice(2)}`"
     ids = [panel.evaluate(identify) for panel in panels.values()]
     for theme in _themes_from(notebook):
-        _put_on(notebook, THEMES[theme])
+        wear(notebook.page, theme)
         for picture, panel in panels.items():
             panel.screenshot(path=SCREENSHOTS / f"{picture}-{app}-{theme}.png")
         found = violations(notebook.page, ", ".join(f"#{each}" for each in ids))
@@ -45,8 +45,10 @@ def _themes_from(notebook: NotebookPage) -> list[str]:
     return sorted(THEMES, key=lambda theme: THEMES[theme] != now)
 
 
-def _put_on(notebook: NotebookPage, theme: str) -> None:
+def wear(page: Page, theme: str) -> None:
+    """Have the page in one of the themes."""
     change = "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })"
-    notebook.page.evaluate(change, theme)
-    notebook.page.locator(f"body[data-jp-theme-name='{theme}']").wait_for(state="attached")
-    notebook.page.wait_for_function("() => !document.querySelector('#jupyterlab-splash')")
+    page.evaluate(change, THEMES[theme])
+    # JupyterLab's body counts as hidden
+    page.locator(f"body[data-jp-theme-name='{THEMES[theme]}']").wait_for(state="attached")
+    page.wait_for_function("() => !document.querySelector('#jupyterlab-splash')")

@@ -31,7 +31,8 @@ from browser import LABEXTENSION, Lab, chromium, jupyter_lab, open_notebook, wri
 from modelyard.catalog import Yard
 from modelyard.targets import Deployment
 from modelyard.targets.processes import MARK
-from yard_page import SCREENSHOTS, item, look, notification, run, view, wear, yard_of
+from panels import SCREENSHOTS, wear
+from yard_page import item, look, notification, run, view, yard_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from browser import LABEXTENSION, App, Lab, chromium, jupyter_lab, open_notebook, write_notebook
-from panels import THEMES, looked_at, panel_of
+from panels import looked_at, panel_of, wear
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -65,13 +65,6 @@ def saved(page: Page) -> None:
 def loaded_again(page: Page) -> None:
     page.reload()
     page.locator("#jupyterlab-splash").wait_for(state="detached", timeout=60_000)
-
-
-def wear(page: Page, theme: str) -> None:
-    page.evaluate(
-        "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", THEMES[theme]
-    )
-    page.locator(f"body[data-jp-theme-name='{THEMES[theme]}']").wait_for(state="attached")
 
 
 def kept_in(page: Page) -> Locator:

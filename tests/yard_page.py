@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Locator, Page
 
 from accessibility import violations
-
-SCREENSHOTS = Path(__file__).parent / "screenshots"
+from panels import SCREENSHOTS
 
 
 def run(page: Page, command: str, **args: Any) -> None:
     page.evaluate(
         "([command, args]) => void window.jupyterapp.commands.execute(command, args)", [command, args]
     )
-
-
-def wear(page: Page, theme: str) -> None:
-    run(page, "apputils:change-theme", theme=f"JupyterLab {theme.capitalize()}")
-    shown = f"body[data-jp-theme-name='JupyterLab {theme.capitalize()}']"
-    page.locator(shown).wait_for(state="attached")  # JupyterLab's body counts as hidden
 
 
 def look(page: Page, name: str, selector: str, theme: str) -> None:

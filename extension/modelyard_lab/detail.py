@@ -9,7 +9,7 @@ from typing import Any
 
 from modelyard.catalog import Kind, Record, Yard
 from modelyard_lab.calls import calls
-from modelyard_lab.listing import SCHEMA, Seen, deployed, entry, policy_of
+from modelyard_lab.listing import SCHEMA, Seen, as_it_is, deployed, entry, policy_of
 from modelyard_lab.workspace import Workspace
 from modelyard_router.policy import PolicyFile
 
@@ -30,7 +30,9 @@ _FACTS: dict[Kind, tuple[str, ...]] = {
 
 def detail(workspace: Workspace, record: Record, seen: Seen) -> dict[str, Any]:
     """Return one thing: ``facts`` by key, ``tables``, ``texts``, and what to type."""
-    yard, payload = workspace.yard, record.payload
+    yard = workspace.yard
+    record = as_it_is(yard, record)
+    payload = record.payload
     facts = {
         key: payload[key] for key in _FACTS[record.kind] if isinstance(payload.get(key), str | int | float)
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +55,17 @@ def listing(workspace: Workspace, records: Mapping[str, tuple[Record, ...]], see
     for plural, of_kind in records.items():
         found[plural] = [
             entry(record, notebooks, workspace) | _more(plural, yard, record, seen)
-            for record in of_kind[-SHOWN:]
+            for record in (as_it_is(yard, each) for each in of_kind[-SHOWN:])
         ]
     return found
+
+
+def as_it_is(yard: Yard, record: Record) -> Record:
+    """Return a record that names the bundle which answers by now; a deployment's own has the one it began with."""
+    policy = policy_of(yard, record.name) if record.kind == "deployment" else None
+    if policy is None:
+        return record
+    return replace(record, payload={**record.payload, "bundle": policy.variants[policy.control].tag})
 
 
 def entry(record: Record, notebooks: Mapping[tuple[Kind, str], str], workspace: Workspace) -> dict[str, Any]:
@@ -86,13 +94,9 @@ def deployed(yard: Yard, record: Record, seen: Seen) -> dict[str, Any]:
     """Return how a deployment does, and who answers for it."""
     told, payload = seen.health(record.name), record.payload
     policy = policy_of(yard, record.name)
-    bundle, target = _word(payload.get("bundle")), _word(payload.get("target"))
-    if policy is not None:  # the record has what was deployed, which another may have followed
-        bundle = policy.variants[policy.control].tag
     return {
-        "summary": ", ".join(filter(None, (bundle, target))),
-        "bundle": bundle,
-        "target": target,
+        "bundle": _word(payload.get("bundle")),
+        "target": _word(payload.get("target")),
         "url": _word(payload.get("url")),
         "desired": _word(payload.get("desired")),
         "health": told.health,

@@ -11,6 +11,7 @@ from modelyard.presentation import Table, number
 from modelyard_widgets import blocks
 from modelyard_widgets.blocks import Block
 from modelyard_widgets.what_if_controls import importance
+from modelyard_widgets.wording import number_text
 
 _SHOWN = 15
 _FORMS = {"onnx": "ONNX graph", "skops": "Python (skops)", "hybrid": "Python, then ONNX"}
@@ -50,13 +51,9 @@ def _quality(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
     if evaluation is None:
         return [blocks.figure("Evaluation", "none", "it was packaged without one", "warning")]
     return [
-        blocks.figure(name, _given(found["mean"]), _interval(found))
+        blocks.figure(name, number_text(found["mean"]), _interval(found))
         for name, found in list(evaluation["summary"].items())[:2]
     ]
-
-
-def _given(value: float | None) -> str:
-    return "–" if value is None else number(value)
 
 
 def _interval(found: Mapping[str, float | None]) -> str:
@@ -72,7 +69,7 @@ def quality(bundle: Bundle) -> list[Block]:
     if evaluation is None:
         found.append(blocks.text("quality-none", "No evaluation on rows it has not seen came with it."))
     rows = [
-        (name, *_measured(evaluation, name), _given(training.get(name)))
+        (name, *_measured(evaluation, name), number_text(training.get(name)))
         for name in dict.fromkeys([*((evaluation or {}).get("summary", {})), *training])
     ]
     columns = ("metric", "cross-validated", "95 % interval", "on its training rows")
@@ -89,7 +86,7 @@ def quality(bundle: Bundle) -> list[Block]:
 
 def _measured(evaluation: Mapping[str, Any] | None, name: str) -> tuple[str, str]:
     found = (evaluation or {}).get("summary", {}).get(name)
-    return ("–", "–") if found is None else (_given(found["mean"]), _interval(found) or "–")
+    return ("–", "–") if found is None else (number_text(found["mean"]), _interval(found) or "–")
 
 
 def _groups(groups: Mapping[str, Any]) -> list[Block]:
@@ -99,7 +96,7 @@ def _groups(groups: Mapping[str, Any]) -> list[Block]:
             line["group"],
             str(line["rows"]),
             line["metric"],
-            _given(line["value"]),
+            number_text(line["value"]),
             _interval(line) or "–",
         )
         for line in groups["groups"]

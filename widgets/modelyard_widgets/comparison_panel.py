@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from modelyard.evaluation.comparison import CANNOT_TELL, Comparison, p_text, rounded_up
-from modelyard.presentation import Table, number
+from modelyard.presentation import Table
 from modelyard_widgets.blocks import (
     Block,
     choice,
@@ -26,6 +26,7 @@ from modelyard_widgets.pair_chart import pair_chart
 from modelyard_widgets.panel import Act, Panel
 from modelyard_widgets.showing import Showing, plain_blocks
 from modelyard_widgets.views import Make, Views
+from modelyard_widgets.wording import ends_text, interval_text, number_text
 
 _MOST_FOLDS = 200
 
@@ -80,7 +81,13 @@ def _overview(shown: Showing) -> list[Block]:
     payload = shown.payload
     best = payload["best"]
     mean = payload["summary"][best]
-    found = [figure(f"{payload['metric']} of {best}", _number(mean["mean"]), _interval(mean))]
+    found = [
+        figure(
+            f"{payload['metric']} of {best}",
+            number_text(mean["mean"]),
+            interval_text(mean["ci_low"], mean["ci_high"]),
+        )
+    ]
     if (nearest := _nearest(payload)) is not None:
         pair, other = nearest
         found.append(_difference(f"Less {other}, the next", pair))
@@ -116,7 +123,14 @@ def _turned(pair: Pair) -> Pair:
 
 def _pairs(payload: Mapping[str, Any], chosen: int) -> Block:
     rows = [
-        (pair["a"], pair["b"], _number(pair["difference"]), _ends(pair), p_text(pair["p"]), pair["verdict"])
+        (
+            pair["a"],
+            pair["b"],
+            number_text(pair["difference"]),
+            ends_text(pair["ci_low"], pair["ci_high"]),
+            p_text(pair["p"]),
+            pair["verdict"],
+        )
         for pair in payload["pairs"]
     ]
     columns = ("model", "less", "difference", "95 % interval", "p", "better")
@@ -150,7 +164,12 @@ def _metric(payload: Mapping[str, Any], models: Models, metric: str) -> Block:
     if drawing := comparison_chart(seen):
         blocks.append(picture("metric-picture", drawing))
     rows = [
-        (name, _number(each["mean"]), _number(each["std"]), _ends(each))
+        (
+            name,
+            number_text(each["mean"]),
+            number_text(each["std"]),
+            ends_text(each["ci_low"], each["ci_high"]),
+        )
         for name, each in seen["summary"].items()
     ]
     shown = Table(("model", metric, "std", "95 % interval"), rows)
@@ -174,7 +193,7 @@ def _folds(models: Models, metric: str) -> Block:
     scores = {name: each["scores"][metric] for name, each in models.items()}
     count = max(map(len, scores.values()), default=0)
     rows = [
-        (str(place + 1), *(_number(values[place]) for values in scores.values()))
+        (str(place + 1), *(number_text(values[place]) for values in scores.values()))
         for place in range(min(count, _MOST_FOLDS))
     ]
     blocks = [table("folds", Table(("fold", *scores), rows), f"{metric} of each model in each fold")]
@@ -190,7 +209,7 @@ def _slices(models: Models, metric: str) -> Block:
     for name, each in models.items():
         for part in each["slices"]:
             if part["metric"] == metric:
-                values.setdefault((part["slice"], part["rows"]), {})[name] = _number(part["value"])
+                values.setdefault((part["slice"], part["rows"]), {})[name] = number_text(part["value"])
     rows = [
         (part, str(count), *(found.get(name, "–") for name in models))
         for (part, count), found in values.items()
@@ -200,22 +219,8 @@ def _slices(models: Models, metric: str) -> Block:
 
 
 def _difference(label: str, pair: Pair) -> dict[str, Any]:
-    return figure(label, _number(pair["difference"]), _interval(pair))
-
-
-def _interval(found: Mapping[str, Any]) -> str:
-    ends = _ends(found)
-    return "" if ends == "–" else f"95 %: {ends}"
-
-
-def _ends(found: Mapping[str, Any]) -> str:
-    low, high = found["ci_low"], found["ci_high"]
-    return "–" if low is None or high is None else f"{number(low)} to {number(high)}"
+    return figure(label, number_text(pair["difference"]), interval_text(pair["ci_low"], pair["ci_high"]))
 
 
 def _verdict(pair: Pair) -> str:
     return "the data cannot tell" if pair["verdict"] == CANNOT_TELL else f"{pair['verdict']} is better"
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else number(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from modelyard.presentation import Table, number
+from modelyard.presentation import Table
 from modelyard.units import size_text, time_text
 from modelyard_widgets.blocks import (
     Block,
@@ -23,6 +23,7 @@ from modelyard_widgets.blocks import (
 from modelyard_widgets.compression_chart import compression_chart
 from modelyard_widgets.panel import Panel
 from modelyard_widgets.showing import Showing
+from modelyard_widgets.wording import interval_text, number_text
 
 _MOST_LISTED = 60
 
@@ -71,9 +72,9 @@ def _candidates(payload: Mapping[str, Any], listed: list[Any], picked: int) -> B
             each["settings"],
             _size(each["size_bytes"]),
             _time(each["latency_us"]),
-            _number(each["score"]),
-            _number(each["drop"]),
-            _number(each["agreement"]),
+            number_text(each["score"]),
+            number_text(each["drop"]),
+            number_text(each["agreement"]),
         )
         for each in listed
     ]
@@ -88,12 +89,15 @@ def _change(payload: Mapping[str, Any], each: Mapping[str, Any]) -> Block:
         blocks.append(text("change-same", "This is the model as it was given: nothing changes."))
         return stack("change", blocks)
     by_numbers = payload["metric"] == "r2"
-    agreement = _number(each["agreement"]) if by_numbers else _share(each["agreement"])
+    agreement = number_text(each["agreement"]) if by_numbers else _share(each["agreement"])
     shown = [
         figure("Size", _size(each["size_bytes"]), f"was {_size(before['size_bytes'])}"),
         figure("One row", _time(each["latency_us"]), f"was {_time(before['latency_us'])}"),
         figure(
-            f"Drop of {payload['metric']}", _number(each["drop"]), _interval(each), tone=_tone(payload, each)
+            f"Drop of {payload['metric']}",
+            number_text(each["drop"]),
+            interval_text(each.get("drop_low"), each.get("drop_high")),
+            tone=_tone(payload, each),
         ),
         figure(
             "R² with the original" if by_numbers else "Same answer",
@@ -115,9 +119,9 @@ def _for_whom(payload: Mapping[str, Any], each: Mapping[str, Any]) -> list[Block
         (
             part["slice"],
             str(part["rows"]),
-            _number(part["before"]),
-            _number(part["after"]),
-            _number(part["drop"]),
+            number_text(part["before"]),
+            number_text(part["after"]),
+            number_text(part["drop"]),
         )
         for part in slices
     ]
@@ -130,15 +134,6 @@ def _tone(payload: Mapping[str, Any], each: Mapping[str, Any]) -> Tone | None:
     if each["drop"] is None:
         return None
     return "good" if each["drop"] <= payload["max_drop"] else "warning"
-
-
-def _interval(each: Mapping[str, Any]) -> str:
-    low, high = each.get("drop_low"), each.get("drop_high")
-    return "" if low is None or high is None else f"95 %: {number(low)} to {number(high)}"
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else number(value)
 
 
 def _share(value: float | None) -> str:

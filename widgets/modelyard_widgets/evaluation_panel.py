@@ -24,6 +24,7 @@ from modelyard_widgets.panel import Panel
 from modelyard_widgets.showing import Showing
 from modelyard_widgets.slices_chart import slices_chart
 from modelyard_widgets.views import Make, Views
+from modelyard_widgets.wording import ends_text, interval_text, number_text
 
 _MOST_FIGURES = 4
 _MOST_FOLDS = 200
@@ -71,12 +72,9 @@ def _overview(shown: Showing) -> list[Block]:
 
 
 def _figure(metric: str, found: Mapping[str, float | None]) -> dict[str, Any]:
-    mean, low, high = (_number(found.get(name)) for name in ("mean", "ci_low", "ci_high"))
-    return figure(metric, mean, f"95 %: {low} to {high}" if "–" not in (low, high) else "")
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else number(value)
+    return figure(
+        metric, number_text(found.get("mean")), interval_text(found.get("ci_low"), found.get("ci_high"))
+    )
 
 
 def _folds(shown: Showing) -> Table:
@@ -87,7 +85,7 @@ def _folds(shown: Showing) -> Table:
     rows = [
         (
             str(place + 1),
-            *(_number(values[place]) for values in scores.values()),
+            *(number_text(values[place]) for values in scores.values()),
             *([f"{seconds[place]:.2g} s"] if timed else []),
         )
         for place in range(min(count, _MOST_FOLDS))
@@ -137,10 +135,10 @@ def _slices(metric: str, found: Sequence[Mapping[str, Any]]) -> Table:
         (
             each["slice"],
             str(each["rows"]),
-            _number(each["value"]),
-            f"{_number(each['ci_low'])} to {_number(each['ci_high'])}" if each["ci_low"] is not None else "–",
-            _number(each["difference"]),
-            _number(each["p"]),
+            number_text(each["value"]),
+            ends_text(each["ci_low"], each["ci_high"]),
+            number_text(each["difference"]),
+            number_text(each["p"]),
         )
         for each in found
     ]

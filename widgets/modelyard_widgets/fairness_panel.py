@@ -23,6 +23,7 @@ from modelyard_widgets.fairness_charts import groups_of, groups_picture, ranked_
 from modelyard_widgets.panel import Panel
 from modelyard_widgets.showing import Showing, plain_blocks
 from modelyard_widgets.views import Views
+from modelyard_widgets.wording import ends_text, interval_text, number_text
 
 Line = Mapping[str, Any]
 
@@ -80,7 +81,7 @@ def _all(shown: Showing) -> list[Block]:
 
 def _apart(line: Line) -> Block:
     found = [
-        figure(label, _number(line[name]), _interval(line[f"{name}_low"], line[f"{name}_high"]))
+        figure(label, number_text(line[name]), interval_text(line[f"{name}_low"], line[f"{name}_high"]))
         for name, label in (("difference", "Difference"), ("ratio", "Lowest over highest"))
     ]
     return figures("measure-figures", found)
@@ -91,8 +92,8 @@ def _groups(payload: Mapping[str, Any], line: Line) -> Block:
         (
             str(each["group"]),
             str(each["rows"]),
-            _number(each["value"]),
-            _ends(each["ci_low"], each["ci_high"]),
+            number_text(each["value"]),
+            ends_text(each["ci_low"], each["ci_high"]),
         )
         for each in groups_of(payload, line)
     ]
@@ -145,15 +146,3 @@ def _depends(metric: str, positive: str) -> list[str]:
 def _value(line: Line, group: Line) -> str:
     share = line["metric"] == "accuracy" or line["metric"].endswith(" rate")
     return f"{100 * group['value']:.3g} %" if share else number(group["value"])
-
-
-def _interval(low: float | None, high: float | None) -> str:
-    return "" if low is None or high is None else f"95 %: {_ends(low, high)}"
-
-
-def _ends(low: float | None, high: float | None) -> str:
-    return "–" if low is None or high is None else f"{number(low)} to {number(high)}"
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else number(value)
